@@ -1,0 +1,23 @@
+/* echo_client PORT COUNT: the limit to compare with, blocking 64-byte round trips; prints {"seconds": …}. */
+#include "net.h"
+
+enum { MESSAGE_BYTES = 64 };
+
+static void round_trips(int fd, long count) {
+    char message[MESSAGE_BYTES] = {0};
+    for (long i = 0; i < count; i++) {
+        if (!write_all(fd, message, sizeof message)) die("write");
+        if (read_all(fd, message, sizeof message) != sizeof message) die("read");
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3) return 64;
+    long count = atol(argv[2]);
+    int fd = connect_loopback(atoi(argv[1]));
+    round_trips(fd, count / 20);
+    double start = now_s();
+    round_trips(fd, count);
+    printf("{\"seconds\": %.9f}\n", now_s() - start);
+    return 0;
+}

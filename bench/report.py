@@ -1,0 +1,96 @@
+"""Writes ``docs/performance.md`` from the results of a full run (PURE: text in, text out)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.table import case_rows, target_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.model import BenchResult
+
+__all__ = ["performance_page"]
+
+_INTRODUCTION = """\
+<!-- Written by `python -m bench report`; edit the bench, not this page. -->
+# Performance
+
+What Longshore costs, next to what it could be compared with: a blocking C client, which is the limit; a raw
+asyncio `Protocol`; and the peers a program would use instead. **Ratios** are the result; absolute times
+belong to the machine.
+"""
+
+_METHOD = """\
+## How it is measured
+
+Every contender runs in the same run, rounds interleaved (A B A B …), in a process of its own; the client is
+pinned to one core and the server to another. One round warms up, the others count; the tables show their
+median and spread. *longshore ÷ it* is our median over that of the contender: below 1 is better for times
+and memory, above 1 for rates. The C client, Node and trio do not run on an asyncio loop: the same rounds of
+theirs stand in the tables of both loops. The servers are C programs; over TLS 1.3, the same Python server
+for everyone.
+
+- `echo`: 64 bytes there and back again on one connection.
+- `bulk`: 1 GiB in and 1 GiB out in pieces of 256 KiB, up to the end of the stream or the acknowledgement of
+  the server. *more memory* is how far the resident set grew while the gigabyte passed.
+- `dial`: connect, one byte, the end of the stream, close.
+- `idle`: resident memory of the client for each of 10,000 open connections.
+- `flights`: round trips before the first request byte beyond those the protocol needs; *segments* are the TCP
+  segments with data that the client sent up to there.
+
+## Repeat it
+
+```console
+$ python -m bench report            # everything, then this page
+$ python -m bench echo --quick      # one bench in seconds
+$ python -m bench --help
+```
+
+It needs Linux, a C compiler and two cores; Node takes part where it is installed.
+"""
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    head, *body = rows
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in body:
+        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+
+
+def _machine(facts: Mapping[str, object]) -> Iterator[str]:
+    yield "## The machine\n"
+    yield f"{facts['processor']}, {facts['cores']} cores, {facts['system']}."
+    versions = facts["versions"]
+    assert isinstance(versions, dict)
+    yield ", ".join(f"{name} {version}" for name, version in versions.items()) + ".\n"
+    if not facts["pinned"]:
+        yield "Processes were **not** pinned on this machine.\n"
+
+
+def _bench(result: BenchResult) -> Iterator[str]:
+    yield f"## `{result.bench}`\n"
+    if result.scale.is_quick:
+        yield "A `--quick` run: too short to conclude anything from.\n"
+    yield from _table(target_rows(result))
+    for case in result.cases:
+        direction = "lower" if case.lower_is_better else "higher"
+        yield f"\n### {case.case} ({case.unit}, {direction} is better)\n"
+        yield from _table(case_rows(case))
+    yield ""
+
+
+def performance_page(results: Sequence[BenchResult]) -> str:
+    """Return the page for these results.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not results:
+        raise ValueError("no results to report")
+    lines = [_INTRODUCTION, *_machine(results[0].machine)]
+    for result in results:
+        lines += _bench(result)
+    return "\n".join([*lines, _METHOD])

@@ -1,0 +1,45 @@
+"""List a folder over FTP (RFC 959), with a CA file over TLS (RFC 4217): one connection asks, one carries.
+
+python examples/ftp_list.py 127.0.0.1:21 [ca.pem, which means AUTH TLS]
+"""
+
+import asyncio
+import re
+import sys
+
+from longshore import Socket, SocketOptions, TlsOptions, connect
+
+
+async def ask(control: Socket, command: str, digit: str) -> str:
+    await control.writable.write(command)
+    answer = ""
+    while not re.search(r"^\d{3} .*\n\Z", answer, re.MULTILINE):  # "230-" says that more lines follow
+        answer += (await control.readable.read()).decode() or "000 the connection ended\n"
+    if not answer.startswith(digit):  # 1: begun, 2: done, 3: more is needed
+        raise RuntimeError(f"{command!r} was answered with {answer!r}")
+    return answer
+
+
+async def main(address: str, ca: str | None = None) -> list[str]:
+    options = SocketOptions(secure_transport="on", tls=TlsOptions(ca=ca)) if ca else None
+    async with connect(address, secure_transport="starttls", tls=TlsOptions(ca=ca)) as plain:
+        await ask(plain, "", "2")
+        if ca:
+            await ask(plain, "AUTH TLS\r\n", "2")
+        async with plain.start_tls() if ca else plain as control:
+            for command in ["PBSZ 0\r\n", "PROT P\r\n"] if ca else []:
+                await ask(control, command, "2")
+            await ask(control, "USER anonymous\r\n", "3")
+            await ask(control, "PASS longshore@example.org\r\n", "2")
+            numbers = re.findall(r"\d+", await ask(control, "PASV\r\n", "2"))
+            # Only the port is believed: the server's idea of its address may name somebody else (RFC 2577).
+            where = (address.rpartition(":")[0], int(numbers[-2]) * 256 + int(numbers[-1]))
+            async with connect(where, options) as data:
+                await ask(control, "LIST\r\n", "1")
+                listing = b"".join([chunk async for chunk in data.readable]).decode()
+            await ask(control, "", "2")
+            return listing.splitlines()
+
+
+if __name__ == "__main__":
+    print(*asyncio.run(main(*sys.argv[1:])), sep="\n")

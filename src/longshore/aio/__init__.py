@@ -1,0 +1,1 @@
+"""Small asyncio primitives that the shells share; knows nothing of sockets."""

@@ -1,0 +1,1 @@
+"""Shared vocabulary of the project: values and decisions without I/O, clock or randomness (PURE)."""

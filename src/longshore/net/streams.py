@@ -1,0 +1,332 @@
+"""``FdStream``: a connected stream socket as a ``longshore.abc.ByteStream`` on any asyncio selector loop.
+
+Theory of operation. The kernel's two questions "may I read" and "may I write" are each kept as one flag:
+
+* ``_may_read`` is True after a readiness event until a read comes back short or would block. While it is
+  False the descriptor is in the loop's poll set; a read that knows it would block makes no system call.
+  ``_announced`` is True from the call of ``on_readable`` until the owner has read something.
+* ``_blocked`` is True after a write was cut short until the loop says that there is room again.
+
+Nothing is read from the kernel until the owner asks (rule K12). When readiness arrives and the owner takes
+nothing, the *next* event removes the descriptor from the poll set, because a level-triggered loop would spin; the
+hang-up watcher then stands guard for a reset.
+
+Rules that must not be broken:
+
+1. An error is remembered. On Linux a failed ``send`` eats the socket's pending error, after which ``recv``
+   reports a clean end-of-file: exactly what rule K5 forbids.
+2. The owner may close the stream inside any callback; every method looks at ``_sock`` again afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from longshore.errors import ClosedError, SocketError
+from longshore.net.errors import broken_connection
+from longshore.net.hangup import HangupWatcher
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from longshore.abc import StreamOwner
+
+__all__ = ["FdStream"]
+
+MIN_READ_BYTES = 4096
+# A reader that never waits would starve the loop: after so many reads in a row it goes through the loop once.
+READS_IN_A_ROW = 16
+# How much is thrown away at close() so that the kernel need not answer unread bytes with a RST.
+DISCARD_AT_CLOSE_BYTES = 1 << 20
+MAX_READ_BYTES = 256 * 1024
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class FdStream:
+    """A non-blocking connected stream socket (TCP or Unix) as a byte stream.
+
+    Args:
+        sock: connected and non-blocking; the stream owns it from now on.
+        loop: the running loop; it must support ``add_reader``.
+        address: the peer, for error messages.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_announced",
+        "_blocked",
+        "_eof",
+        "_error",
+        "_fd",
+        "_loop",
+        "_may_read",
+        "_owner",
+        "_polling",
+        "_polling_write",
+        "_read_bytes",
+        "_reads_left",
+        "_sock",
+        "_watched",
+        "_write_ended",
+    )
+
+    def __init__(self, sock: socket.socket, loop: AbstractEventLoop, address: str) -> None:
+        self._sock: socket.socket | None = sock
+        self._fd = sock.fileno()
+        self._loop = loop
+        self._address = address
+        self._owner: StreamOwner | None = None
+        self._error: SocketError | None = None
+        self._may_read = False
+        self._announced = False
+        self._polling = False
+        self._watched = False
+        self._blocked = False
+        self._polling_write = False
+        self._eof = False
+        self._write_ended = False
+        self._read_bytes = MIN_READ_BYTES
+        self._reads_left = READS_IN_A_ROW
+
+    def set_owner(self, owner: StreamOwner | None) -> None:
+        """Say who hears of readiness; the first owner starts the polling."""
+        self._owner = owner
+        if owner is not None and self._sock is not None:
+            self._announced = False  # so that the next event is announced to the new owner
+            self._poll()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def try_read(self, max_bytes: int) -> bytes | None:
+        """Read what is there; see ``ByteStream.try_read``."""
+        if not self._may_read:
+            self._not_yet()
+            return None
+        # Small reads ask for little: a large result buffer costs an allocation even when two bytes come.
+        wanted = self._read_bytes
+        if wanted > max_bytes:
+            wanted = max_bytes
+        try:
+            data = self._sock.recv(wanted)  # type: ignore[union-attr]  # _may_read implies open
+        except OSError as exc:
+            self._read_failed(exc)
+            return None
+        count = len(data)
+        if count == wanted:
+            self._read_was_full(wanted)
+        elif count:
+            self._read_was_short(count)
+        else:
+            self._read_end()
+        return data
+
+    def try_read_into(self, buffer: memoryview) -> int | None:
+        """Read into the caller's memory; see ``ByteStream.try_read_into``."""
+        if not self._may_read:
+            self._not_yet()
+            return None
+        try:
+            count = self._sock.recv_into(buffer)  # type: ignore[union-attr]  # _may_read implies open
+        except OSError as exc:
+            self._read_failed(exc)
+            return None
+        if count == len(buffer):
+            self._read_was_full(count)
+        elif count:
+            self._read_was_short(count)
+        else:
+            self._read_end()
+        return count
+
+    def peek(self) -> bool | None:
+        """Look at the next byte with ``MSG_PEEK``; see ``ByteStream.peek``."""
+        if self._sock is None:
+            raise self._closed()
+        try:
+            found = bool(self._sock.recv(1, socket.MSG_PEEK))
+        except OSError as exc:
+            self._read_failed(exc)
+            return None
+        self._may_read = True
+        if not found:
+            self._read_end()
+        return found
+
+    def _not_yet(self) -> None:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        if self._sock is None:
+            raise self._closed()
+        if not self._polling:
+            self._poll()
+
+    def _read_was_short(self, count: int) -> None:
+        self._may_read = self._announced = False
+        if self._read_bytes > MIN_READ_BYTES and count < self._read_bytes >> 3:
+            self._read_bytes >>= 1
+        if not self._polling:
+            self._poll()
+
+    def _read_end(self) -> None:
+        if self._error is not None:  # rule 1: not an end, the kernel has only forgotten the error
+            raise self._error.with_traceback(None)
+        self._eof = True
+
+    def _read_was_full(self, wanted: int) -> None:
+        """More is probably there: read larger pieces, and go on without the loop, but not for ever."""
+        if wanted == self._read_bytes:
+            self._read_bytes = min(wanted * 4, MAX_READ_BYTES)
+        self._announced = False
+        self._reads_left -= 1
+        if not self._reads_left:
+            self._may_read = False
+        if not self._polling:
+            self._poll()
+
+    def _read_failed(self, exc: OSError) -> None:
+        if isinstance(exc, (BlockingIOError, InterruptedError)):
+            self._may_read = self._announced = False
+            return self._not_yet()
+        if self._error is None:
+            self._error = broken_connection(exc, self._address, "read")
+        self._unpoll()
+        raise self._error.with_traceback(None)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def try_write(self, data: bytes | bytearray | memoryview) -> int:
+        """Hand the front of ``data`` to the kernel; see ``ByteStream.try_write``."""
+        if self._blocked:
+            return 0
+        sock = self._sock
+        if sock is None or self._error is not None:
+            raise self._error.with_traceback(None) if self._error else self._closed()
+        try:
+            count = sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            count = 0
+        except OSError as exc:
+            raise self._write_failed(exc) from exc
+        if count < len(data):
+            self._blocked = True
+            if not self._polling_write:
+                self._polling_write = True
+                self._loop.add_writer(self._fd, self._on_writable)
+        return count
+
+    def _write_failed(self, exc: OSError) -> SocketError:
+        if self._error is None:
+            self._error = broken_connection(exc, self._address, "write")
+        self._may_read = True  # what arrived before the failure can still be read
+        self._unpoll()
+        return self._error
+
+    def flush(self) -> bool:
+        """Hold nothing back: always True."""
+        return True
+
+    def try_write_eof(self) -> bool:
+        """Send FIN."""
+        if self._sock is None:
+            raise self._error or self._closed()
+        if not self._write_ended:
+            self._write_ended = True
+            try:
+                self._sock.shutdown(socket.SHUT_WR)
+            except OSError as exc:
+                raise self._write_failed(exc) from exc
+        return True
+
+    # -- ending ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the descriptor after what was written; unread bytes are discarded first.
+
+        With unread bytes in its receive queue the kernel answers ``close(2)`` with a RST (RFC 1122
+        §4.2.2.13), which can destroy the last bytes that were sent before the peer has read them.
+        """
+        if self._sock is not None:
+            left = 0 if self._eof or self._error else DISCARD_AT_CLOSE_BYTES
+            with contextlib.suppress(OSError):
+                while left > 0 and (discarded := len(self._sock.recv(MAX_READ_BYTES))):
+                    left -= discarded
+            self._release()
+
+    def abort(self) -> None:
+        """Close the descriptor with a RST."""
+        if self._sock is not None:
+            with contextlib.suppress(OSError):
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._release()
+
+    def fileno(self) -> int:
+        """Return the descriptor, -1 when closed."""
+        return self._fd
+
+    def _release(self) -> None:
+        assert self._sock is not None
+        self._unpoll()
+        if self._watched:
+            HangupWatcher.unwatch(self._loop, self._fd)
+        self._unpoll_write()
+        self._may_read = self._blocked = False
+        sock, self._sock, self._owner, self._fd = self._sock, None, None, -1
+        sock.close()
+
+    def _closed(self) -> ClosedError:
+        return ClosedError(f"the connection to {self._address} is closed", address=self._address)
+
+    # -- readiness -------------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        if not self._polling and not self._error:
+            self._polling = True
+            self._loop.add_reader(self._fd, self._on_readable)
+
+    def _unpoll(self) -> None:
+        if self._polling:
+            self._polling = False
+            if not self._loop.is_closed():
+                self._loop.remove_reader(self._fd)
+
+    def _on_readable(self) -> None:
+        self._reads_left = READS_IN_A_ROW
+        owner = self._owner
+        self._may_read = True
+        if self._announced or owner is None:
+            # Nobody took what the last event announced: leave the poll set until somebody reads.
+            self._unpoll()
+            self._watch()
+            return
+        self._announced = True
+        owner.on_readable()
+
+    def _on_writable(self) -> None:
+        self._blocked = False
+        if self._owner is not None:
+            self._owner.on_writable()
+        if not self._blocked:
+            self._unpoll_write()
+
+    def _unpoll_write(self) -> None:
+        if self._polling_write:
+            self._polling_write = False
+            if not self._loop.is_closed():
+                self._loop.remove_writer(self._fd)
+
+    def _watch(self) -> None:
+        if not self._watched:
+            self._watched = True
+            HangupWatcher.watch(self._loop, self._fd, self._on_hangup)
+
+    def _on_hangup(self) -> None:
+        assert self._sock is not None
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code and self._error is None:
+            self._error = broken_connection(OSError(code, ""), self._address, "read")
+            if self._owner is not None:
+                self._owner.on_broken(self._error)

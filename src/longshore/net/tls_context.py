@@ -1,0 +1,86 @@
+"""Turns ``TlsOptions`` into an ``ssl.SSLContext``, and keeps the contexts that are in use."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longshore.errors import ArgumentValueError
+
+if TYPE_CHECKING:
+    from longshore.core.tls_options import TlsOptions
+
+__all__ = ["client_context"]
+
+# Reading the system's CA bundle takes tens of milliseconds; a program uses few different settings.
+_CACHED_CONTEXTS = 64
+
+
+def client_context(options: TlsOptions, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    """Return the client context for ``options``; the same one while no file that it names has changed.
+
+    Raises:
+        ArgumentValueError: a CA, certificate or key cannot be read or does not fit.
+    """
+    if options.context is not None:
+        return options.context
+    files = (options.ca if _is_path(options.ca) else None, options.certificate, options.private_key)
+    return _cached_context(options, alpn, tuple(_stamp(file) for file in files))
+
+
+@lru_cache(maxsize=_CACHED_CONTEXTS)
+def _cached_context(options: TlsOptions, alpn: tuple[str, ...], stamps: tuple[object, ...]) -> ssl.SSLContext:
+    del stamps  # part of the key only: a renewed certificate file makes a new context
+    context = ssl.create_default_context() if options.ca is None else _context_trusting(options.ca)
+    context.minimum_version = _VERSIONS[options.minimum_version]
+    if options.maximum_version is not None:
+        context.maximum_version = _VERSIONS[options.maximum_version]
+    # A server could otherwise start a TLS 1.2 renegotiation in the middle of the data (RFC 5746 §5).
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    if options.certificate is not None:
+        _load_identity(context, options)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def _context_trusting(ca: str | bytes | os.PathLike[str]) -> ssl.SSLContext:
+    try:
+        if _is_path(ca):
+            return ssl.create_default_context(cafile=os.fspath(ca))
+        is_pem = isinstance(ca, bytes) and b"-----BEGIN" in ca
+        return ssl.create_default_context(cadata=ca.decode("ascii") if is_pem else ca)  # type: ignore[union-attr,arg-type]  # is_pem implies bytes
+    except (OSError, ValueError) as exc:
+        shown = os.fspath(ca) if _is_path(ca) else "given as data"
+        raise ArgumentValueError(f"tls.ca {shown!r} cannot be used: {exc}; give PEM certificates") from exc
+
+
+def _load_identity(context: ssl.SSLContext, options: TlsOptions) -> None:
+    assert options.certificate is not None
+    try:
+        context.load_cert_chain(options.certificate, options.private_key, options.private_key_password)
+    except OSError as exc:
+        named = os.fspath(options.certificate)
+        raise ArgumentValueError(
+            f"tls.certificate {named!r} cannot be used: {exc}; give a PEM chain and the key that belongs to it"
+        ) from exc
+
+
+def _is_path(ca: object) -> bool:
+    return isinstance(ca, os.PathLike) or (isinstance(ca, str) and "-----BEGIN" not in ca)
+
+
+def _stamp(file: object) -> tuple[int, int] | None:
+    if file is None:
+        return None
+    try:
+        status = Path(file).stat()  # type: ignore[arg-type]  # a path, by _is_path
+    except OSError:
+        return None  # loading it will say what is wrong
+    return status.st_mtime_ns, status.st_size

@@ -1,0 +1,105 @@
+"""``pipe_to``: from a readable to a writable, with an end that each side understands."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from longshore.errors import ClosedError, SocketError
+
+if TYPE_CHECKING:
+    from longshore.aio.abort import AbortSignal
+    from longshore.sockets._readable import ReadableStream, ReadableStreamReader
+    from longshore.sockets._writable import WritableStream, WritableStreamWriter
+
+__all__ = ["pipe"]
+
+# Two TLS batches fit into it; a larger piece only makes the other side wait longer for its first byte.
+PIECE_BYTES = 256 * 1024
+
+
+async def pipe(
+    source: ReadableStream,
+    destination: WritableStream,
+    prevent_close: bool,
+    prevent_abort: bool,
+    prevent_cancel: bool,
+    signal: AbortSignal | None,
+) -> None:
+    """Move everything from ``source`` to ``destination``; see ``ReadableStream.pipe_to``."""
+    reader = source.get_reader()
+    try:
+        writer = destination.get_writer()
+    except BaseException:
+        reader.release_lock()
+        raise
+    try:
+        async with _Until(signal):
+            await _copy(reader, writer, prevent_abort=prevent_abort, prevent_cancel=prevent_cancel)
+            if not prevent_close:
+                await writer.close()
+    except ClosedError as exc:
+        if signal is not None and signal.aborted and exc.reason is signal.reason:
+            await _stop(None if prevent_cancel else reader, None if prevent_abort else writer, exc)
+        raise
+    finally:
+        reader.release_lock()
+        writer.release_lock()
+
+
+async def _copy(
+    reader: ReadableStreamReader, writer: WritableStreamWriter, *, prevent_abort: bool, prevent_cancel: bool
+) -> None:
+    while True:
+        try:
+            data = await reader.read(PIECE_BYTES)
+        except SocketError as exc:
+            await _stop(None, None if prevent_abort else writer, exc)
+            raise
+        if not data:
+            return
+        try:
+            await writer.write(data)
+        except SocketError as exc:
+            await _stop(None if prevent_cancel else reader, None, exc)
+            raise
+
+
+async def _stop(reader: ReadableStreamReader | None, writer: WritableStreamWriter | None, reason: SocketError) -> None:
+    if writer is not None:
+        await writer.abort(reason)
+    if reader is not None:
+        await reader.cancel(reason)
+
+
+class _Until:
+    """Turns the abort of a signal into a ``ClosedError`` in the task that is inside."""
+
+    def __init__(self, signal: AbortSignal | None) -> None:
+        self._signal = signal
+        self._task: asyncio.Task[object] | None = None
+        self._cancelled = False
+
+    async def __aenter__(self) -> None:
+        if self._signal is not None:
+            if self._signal.aborted:
+                raise self._error()
+            self._task = asyncio.current_task()
+            self._signal.add_callback(self, self._on_abort)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self._signal is None:
+            return
+        self._signal.remove_callback(self)
+        # As in asyncio.timeout(): only our own cancellation becomes an error, anybody else's goes on.
+        if self._cancelled and self._task is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise self._error() from error
+
+    def _on_abort(self, _: object) -> None:
+        assert self._task is not None
+        self._cancelled = True
+        self._task.cancel()
+
+    def _error(self) -> ClosedError:
+        assert self._signal is not None
+        return ClosedError(f"the pipe was stopped by its signal: {self._signal.reason}", reason=self._signal.reason)

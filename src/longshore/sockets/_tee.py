@@ -1,0 +1,149 @@
+"""``tee()``: two branches over one source, with bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from longshore.aio.promise import Promise
+from longshore.errors import SocketError, UsageError
+
+if TYPE_CHECKING:
+    from longshore.sockets._readable import ReadSource
+
+__all__ = ["tee_sources"]
+
+# How far one branch may run ahead of the other.
+MAX_LEAD_BYTES = 65536
+
+
+def tee_sources(source: ReadSource) -> tuple[Branch, Branch]:
+    """Return two sources that both yield everything that ``source`` yields."""
+    shared = _Shared(source)
+    return shared.branches
+
+
+class _Shared:
+    """What both branches know. Whoever needs bytes first pulls them, for both."""
+
+    def __init__(self, source: ReadSource) -> None:
+        self.source = source
+        self.branches = (Branch(self), Branch(self))
+        self.is_pulling = False
+        self.changed = asyncio.Event()
+
+    def notify(self) -> None:
+        """Let every branch that waits look again."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def can_pull(self) -> bool:
+        return not self.is_pulling and all(branch.size_bytes < MAX_LEAD_BYTES for branch in self.branches)
+
+    async def pull(self, max_bytes: int) -> None:
+        """Read one chunk and give it to both; cancelled, it leaves the pulling to the other branch."""
+        self.is_pulling = True
+        try:
+            data = await self.source.read(max_bytes)
+        except SocketError as exc:
+            self._end(exc)
+        else:
+            if data:
+                for branch in self.branches:
+                    branch.push(data)
+            else:
+                self._end(None)
+        finally:
+            self.is_pulling = False
+            self.notify()
+
+    def _end(self, error: SocketError | None) -> None:
+        for branch in self.branches:
+            branch.finish(error)
+
+    def cancel_if_unwanted(self, reason: object) -> None:
+        if all(branch.cancelled for branch in self.branches):
+            self.source.cancel(reason)
+
+
+class Branch:
+    """One of the two (a ``ReadSource``)."""
+
+    def __init__(self, shared: _Shared) -> None:
+        self._shared = shared
+        self._chunks: deque[bytes] = deque()
+        self._error: SocketError | None = None
+        self._ended = False
+        self._pending = False
+        self.closed: Promise[None] = Promise()
+        self.cancelled = False
+        self.size_bytes = 0
+
+    @property
+    def is_pending(self) -> bool:
+        """True while a read waits."""
+        return self._pending
+
+    async def read(self, max_bytes: int) -> bytes:
+        """Return 1..max_bytes bytes, or ``b""`` at end-of-file."""
+        if self._pending:
+            raise UsageError("a read is already pending on this stream: await it before the next one")
+        self._pending = True
+        try:
+            while not self._chunks:
+                if self.cancelled or self._ended:
+                    return self._at_end()
+                if self._shared.can_pull():
+                    await self._shared.pull(max_bytes)
+                else:
+                    await self._shared.changed.wait()
+            return self._take(max_bytes)
+        finally:
+            self._pending = False
+
+    async def read_into(self, buffer: memoryview) -> int:
+        """Fill the front of ``buffer``; 0 at end-of-file."""
+        data = await self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def cancel(self, reason: object) -> None:
+        """Lose interest; the source is cancelled when both branches have."""
+        if not self.cancelled:
+            self.cancelled = True
+            self._chunks.clear()
+            self.size_bytes = 0
+            self.finish(None)
+            self._shared.cancel_if_unwanted(reason)
+            self._shared.notify()
+
+    def push(self, data: bytes) -> None:
+        """Take a chunk."""
+        if not self.cancelled:
+            self._chunks.append(data)
+            self.size_bytes += len(data)
+
+    def finish(self, error: SocketError | None) -> None:
+        """Take the end."""
+        if self._ended:
+            return
+        self._ended, self._error = True, error
+        if error is None:
+            self.closed.resolve(None)
+        else:
+            self.closed.reject(error)
+
+    def _take(self, max_bytes: int) -> bytes:
+        chunk = self._chunks.popleft()
+        if len(chunk) > max_bytes:
+            self._chunks.appendleft(chunk[max_bytes:])
+            chunk = chunk[:max_bytes]
+        self.size_bytes -= len(chunk)
+        self._shared.notify()
+        return chunk
+
+    def _at_end(self) -> bytes:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return b""

@@ -1,0 +1,40 @@
+"""Pinning, and facts that give nothing away."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from bench.machine import cores, facts, pinned
+
+pinning = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system cannot pin processes")
+
+
+def test_facts_hold_no_path_and_no_host_name() -> None:
+    text = json.dumps(facts())
+    assert str(Path.cwd()) not in text
+    assert f'"{platform.node()}"' not in text
+    assert platform.python_version() in text
+
+
+@pinning
+def test_pinned_block_restores_the_affinity() -> None:
+    before = os.sched_getaffinity(0)
+    with pinned(min(before)):
+        assert os.sched_getaffinity(0) == {min(before)}
+    assert os.sched_getaffinity(0) == before
+
+
+@pinning
+def test_client_and_server_get_different_cores() -> None:
+    pair = cores()
+    assert pair is None or pair[0] != pair[1]
+
+
+def test_no_core_pins_nothing() -> None:
+    with pinned(None):
+        pass

@@ -1,0 +1,1 @@
+"""The documentation is checked: its snippets run, its tables match the code."""

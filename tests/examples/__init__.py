@@ -1,0 +1,1 @@
+"""Every example is run against its server."""

@@ -1,0 +1,1 @@
+"""Tools of the repository; nothing of this is shipped."""

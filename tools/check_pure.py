@@ -1,0 +1,134 @@
+"""Check rule D1: PURE modules import nothing that does I/O, tells the time or throws dice.
+
+Imports under ``if TYPE_CHECKING:`` do not count. Of the project itself a PURE module may import PURE
+modules only. Run: ``python -m tools.check_pure``; prints one line per violation, and
+exits with 1 when there is any.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["FORBIDDEN", "PURE", "check_package", "violations"]
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "longshore"
+
+PURE = ("abc.py", "errors.py", "core", "policy", "sockets/_lifecycle.py")
+"""Files and folders below the package; each must exist, so that a renamed one is not forgotten."""
+
+FORBIDDEN = frozenset(
+    {
+        "_socket",
+        "_ssl",
+        "_thread",
+        "asyncio",
+        "concurrent",
+        "importlib",
+        "multiprocessing",
+        "queue",
+        "random",
+        "secrets",
+        "select",
+        "selectors",
+        "signal",
+        "socket",
+        "ssl",
+        "subprocess",
+        "threading",
+        "time",
+        "urllib",
+        "uvloop",
+    }
+)
+"""Top-level modules; ``os`` may be imported for its types, but not asked for the environment."""
+
+FORBIDDEN_NAMES = frozenset({"os.environ", "os.getenv", "os.urandom"})
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    """Return whether a node is ``if TYPE_CHECKING:``."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk everything that exists when the program runs."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(node, ast.If) and is_type_checking(node) and child not in node.orelse:
+            continue
+        yield child
+        yield from runtime_nodes(child)
+
+
+def names_used(node: ast.AST) -> list[str]:
+    """Return the dotted names a node brings in or asks for."""
+    match node:
+        case ast.Import():
+            return [alias.name for alias in node.names]
+        case ast.ImportFrom():
+            return [f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names]
+        case ast.Attribute():
+            return [ast.unparse(node)] if isinstance(node.value, ast.Name) and node.value.id == "os" else []
+        case ast.Name(id="__import__"):
+            return ["importlib"]
+        case _:
+            return []
+
+
+def is_pure_name(name: str) -> bool:
+    """Return whether a dotted name below ``longshore`` is in a PURE module or is one."""
+    path = "/".join(name.split(".")[1:]) + "/"
+    return any(path.startswith(entry.removesuffix(".py") + "/") for entry in PURE)
+
+
+def judge(name: str) -> str | None:
+    """Return why a PURE module may not use a name, or None when it may."""
+    top, _, _ = name.partition(".")
+    if name.startswith("."):
+        return "is a relative import; write the whole name"
+    if top in FORBIDDEN or name in FORBIDDEN_NAMES:
+        return "does I/O, tells the time or throws dice; take its result as an argument"
+    if top == "longshore" and not is_pure_name(name):
+        return "is not PURE"
+    return None
+
+
+def violations(source: str, shown: str) -> list[str]:
+    """Return one line for each forbidden name in a module's source."""
+    return [
+        f"{shown}:{getattr(node, 'lineno', 0)}: {name} {why}"
+        for node in runtime_nodes(ast.parse(source, shown))
+        for name in names_used(node)
+        if (why := judge(name)) is not None
+    ]
+
+
+def check_package(package: Path) -> list[str]:
+    """Return one line per violation in the PURE part of the package."""
+    found = []
+    for entry in PURE:
+        path = package / entry
+        if not path.exists():
+            found.append(f"{path}: listed as PURE, but there is no such file; correct tools/check_pure.py")
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path] * path.exists():
+            found += violations(file.read_text(encoding="utf-8"), str(file.relative_to(package.parent)))
+    return found
+
+
+def main() -> int:
+    """Check the package; return the exit code."""
+    found = check_package(PACKAGE)
+    print("\n".join(found) if found else "PURE modules are pure")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SyntaxError as error:
+        sys.exit(f"{error.filename}:{error.lineno}: {error.msg}")
