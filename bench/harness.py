@@ -21,7 +21,7 @@ from bench.machine import cores, facts
 from bench.model import BenchResult, CaseResult, Missing
 from bench.native_build import NativePrograms
 from bench.processes import ContenderFailed, measure, server
-from bench.stats import judge_all, summarize
+from bench.stats import judge_all, reduce_extra, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -164,8 +164,8 @@ class _Run:
 
     def _result(self, task: Task, samples: Sequence[Answer]) -> Result:
         extras = {
-            name: max(sample[name] for sample in samples)
-            for name in self._bench.extras
-            if all(name in sample for sample in samples)
+            extra.name: reduce_extra(extra, [sample[extra.key] for sample in samples], task.count)
+            for extra in self._bench.extras
+            if all(extra.key in sample for sample in samples)
         }
         return summarize([task.value(sample, task.count) for sample in samples], extras)

@@ -13,6 +13,7 @@ __all__ = [
     "BenchResult",
     "CaseResult",
     "ContenderSpec",
+    "Extra",
     "Missing",
     "Result",
     "Scale",
@@ -86,6 +87,19 @@ class ContenderSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """A further number of each contender, where its readings have it."""
+
+    name: str
+    key: str
+    """Of the reading."""
+    is_per_count: bool = False
+    """Divide by the task's count."""
+    is_worst: bool = False
+    """Keep the largest of the rounds; else the median."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A claim that the run confirms or refutes: the subject's median over the best of the others."""
 
@@ -114,8 +128,8 @@ class Bench:
     contenders: tuple[ContenderSpec, ...]
     targets: tuple[Target, ...]
     loops: tuple[str, ...] = ("asyncio", "uvloop")
-    extras: tuple[str, ...] = ()
-    """Further keys of a reading whose maximum is kept beside the median (``rss_growth_bytes``)."""
+    extras: tuple[Extra, ...] = ()
+    """What is kept beside the median."""
 
 
 @dataclass(frozen=True, slots=True)

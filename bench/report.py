@@ -32,7 +32,8 @@ and memory, above 1 for rates. The C client, Node and trio do not run on an asyn
 theirs stand in the tables of both loops. The servers are C programs; over TLS 1.3, the same Python server
 for everyone.
 
-- `echo`: 64 bytes there and back again on one connection.
+- `echo`: 64 bytes there and back again on one connection. *of CPU* is how long the client computed for one; the
+  rest it slept, and how fast a machine wakes a sleeper is the same for all.
 - `bulk`: 1 GiB in and 1 GiB out in pieces of 256 KiB, up to the end of the stream or the acknowledgement of
   the server. *more memory* is how far the resident set grew while the gigabyte passed.
 - `dial`: connect, one byte, the end of the stream, close.

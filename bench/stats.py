@@ -10,7 +10,9 @@ from bench.model import CaseResult, Result, Target, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["best", "judge", "judge_all", "summarize"]
+    from bench.model import Extra
+
+__all__ = ["best", "judge", "judge_all", "reduce_extra", "summarize"]
 
 
 def summarize(values: Sequence[float], extras: Mapping[str, float] | None = None) -> Result:
@@ -22,6 +24,12 @@ def summarize(values: Sequence[float], extras: Mapping[str, float] | None = None
     if not values:
         raise ValueError("no counted round")
     return Result(median(values), min(values), max(values), len(values), dict(extras or {}))
+
+
+def reduce_extra(extra: Extra, values: Sequence[float], count: int) -> float:
+    """Return the one number that stands for the rounds."""
+    kept = max(values) if extra.is_worst else median(values)
+    return kept / count if extra.is_per_count else kept
 
 
 def best(case: CaseResult, names: Iterable[str]) -> tuple[str, float] | None:

@@ -44,7 +44,11 @@ def quantity(value: float, unit: str) -> str:
 
 
 def _extra(name: str, value: float) -> str:
-    return f"{_bytes(value)} more memory" if name == "rss_growth_bytes" else f"{value:.0f} {name}"
+    if name == "rss_growth_bytes":
+        return f"{_bytes(value)} more memory"
+    if name.startswith("cpu_s"):
+        return f"{_seconds(value)} of CPU"
+    return f"{value:.0f} {name}"
 
 
 def _row(name: str, result: Result, case: CaseResult) -> list[str]:

@@ -12,12 +12,12 @@ from longshore import Socket, SocketOptions, TlsOptions, connect
 
 async def ask(control: Socket, command: str, digit: str) -> str:
     await control.writable.write(command)
-    answer = ""
-    while not re.search(r"^\d{3} .*\n\Z", answer, re.MULTILINE):  # "230-" says that more lines follow
-        answer += (await control.readable.read()).decode() or "000 the connection ended\n"
-    if not answer.startswith(digit):  # 1: begun, 2: done, 3: more is needed
+    answer = b""
+    while not re.search(rb"^\d{3} .*\n\Z", answer, re.MULTILINE):  # "230-" says that more lines follow
+        answer += await control.readable.read(1) or b"000 the connection ended\n"  # takes nothing of the next
+    if not answer.startswith(digit.encode()):  # 1: begun, 2: done, 3: more is needed
         raise RuntimeError(f"{command!r} was answered with {answer!r}")
-    return answer
+    return answer.decode()
 
 
 async def main(address: str, ca: str | None = None) -> list[str]:

@@ -12,12 +12,13 @@ from longshore import Socket, TlsOptions, connect
 
 async def ask(socket: Socket, command: str, code: str) -> str:
     await socket.writable.write(command)
-    answer = ""
-    while not re.search(r"^\d{3} .*\n\Z", answer, re.MULTILINE):  # "250-" says that more lines follow
-        answer += (await socket.readable.read()).decode() or "000 the connection ended\n"
-    if not answer.startswith(code):
+    answer = b""
+    while not re.search(rb"^\d{3} .*\n\Z", answer, re.MULTILINE):  # "250-" says that more lines follow
+        # Byte by byte: text injected behind the answer stays in the socket, and start_tls() refuses it.
+        answer += await socket.readable.read(1) or b"000 the connection ended\n"
+    if not answer.startswith(code.encode()):
         raise RuntimeError(f"{command!r} was answered with {answer!r}")
-    return answer
+    return answer.decode()
 
 
 async def main(address: str, recipient: str, text: str, ca: str | None = None) -> str:

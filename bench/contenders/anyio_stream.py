@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.streams.tls import TLSStream
 
+from bench.contenders.clock import Clock
 from bench.contenders.flight_reply import parse_reply
 from bench.contenders.job import CHUNK_BYTES, HOST, MESSAGE, WARM_UP_SOCKETS, Contender, Job, Reading
 from bench.contenders.memory import resident_bytes
@@ -44,31 +44,31 @@ async def echo(job: Job) -> Reading:
     """Time round trips of 64 bytes."""
     async with await _open(job) as stream:
         await _round_trips(stream, job.warm_up)
-        start = perf_counter()
+        clock = Clock()
         await _round_trips(stream, job.count)
-        return {"seconds": perf_counter() - start}
+        return clock.reading()
 
 
 async def bulk_in(job: Job) -> Reading:
     """Time receiving ``count`` bytes up to the end of the stream."""
     async with await _open(job) as stream:
-        start = perf_counter()
+        clock = Clock()
         await stream.send(b"g")
         total = await _count_to_end(stream)
-        seconds = perf_counter() - start
+        reading = clock.reading()
         assert total == job.count
-        return {"seconds": seconds}
+        return reading
 
 
 async def bulk_out(job: Job) -> Reading:
     """Time sending ``count`` bytes until the server has acknowledged the last."""
     chunk = bytes(CHUNK_BYTES)
     async with await _open(job) as stream:
-        start = perf_counter()
+        clock = Clock()
         for _ in range(job.count // CHUNK_BYTES):
             await stream.send(chunk)
         await stream.receive(1)
-        return {"seconds": perf_counter() - start}
+        return clock.reading()
 
 
 async def _dials(job: Job, count: int) -> None:
@@ -80,9 +80,9 @@ async def _dials(job: Job, count: int) -> None:
 async def dial(job: Job) -> Reading:
     """Time connect, one byte, close."""
     await _dials(job, job.warm_up)
-    start = perf_counter()
+    clock = Clock()
     await _dials(job, job.count)
-    return {"seconds": perf_counter() - start}
+    return clock.reading()
 
 
 async def idle(job: Job) -> Reading:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
 
+from bench.contenders.clock import Clock
 from bench.contenders.job import CHUNK_BYTES, HOST, Contender, Job, Reading
 from bench.contenders.runners import run_asyncio
 
@@ -12,12 +12,12 @@ from bench.contenders.runners import run_asyncio
 class _Receiver(asyncio.BufferedProtocol):
     """Counts bytes until the end of the stream."""
 
-    __slots__ = ("buffer", "done", "start", "total")
+    __slots__ = ("buffer", "clock", "done", "total")
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(CHUNK_BYTES))
-        self.done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self.start = 0.0
+        self.done: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
+        self.clock = Clock()
         self.total = 0
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -27,7 +27,7 @@ class _Receiver(asyncio.BufferedProtocol):
         self.total += nbytes
 
     def eof_received(self) -> None:
-        self.done.set_result(perf_counter() - self.start)
+        self.done.set_result(self.clock.reading())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
@@ -38,12 +38,12 @@ async def bulk_in(job: Job) -> Reading:
     """Time receiving ``count`` bytes up to the end of the stream."""
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_connection(_Receiver, HOST, job.port, ssl=job.context_or_none())
-    protocol.start = perf_counter()
+    protocol.clock = Clock()
     transport.write(b"g")
-    seconds = await protocol.done
+    reading = await protocol.done
     assert protocol.total == job.count
     transport.close()
-    return {"seconds": seconds}
+    return reading
 
 
 CONTENDER = Contender(run_asyncio, {"bulk_in": bulk_in})

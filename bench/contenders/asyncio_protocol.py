@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from bench.contenders.clock import Clock
 from bench.contenders.job import CHUNK_BYTES, HOST, MESSAGE, WARM_UP_SOCKETS, Contender, Job, Reading
 from bench.contenders.memory import resident_bytes
 from bench.contenders.runners import run_asyncio
@@ -17,14 +17,14 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class _Base(asyncio.Protocol):
-    """Holds the transport and a future for the seconds measured."""
+    """Holds the transport and a future for what is measured."""
 
-    __slots__ = ("done", "start", "transport")
+    __slots__ = ("clock", "done", "transport")
 
     def __init__(self) -> None:
-        self.done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
-        self.start = 0.0
+        self.clock: Clock | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -32,7 +32,8 @@ class _Base(asyncio.Protocol):
     def finish(self) -> None:
         """Stop the clock."""
         if not self.done.done():
-            self.done.set_result(perf_counter() - self.start)
+            assert self.clock is not None
+            self.done.set_result(self.clock.reading())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
@@ -66,11 +67,11 @@ class _Echo(_Base):
 
     def lap_ended(self) -> bool:
         """Start the clock after the warm-up; stop it and return True after the work."""
-        if self.start:
+        if self.clock is not None:
             self.finish()
             return True
         self.left = self.count
-        self.start = perf_counter()
+        self.clock = Clock()
         return False
 
 
@@ -147,23 +148,23 @@ async def _connect(make: Callable[[], P], job: Job) -> P:
     return protocol
 
 
-async def _seconds(protocol: _Base) -> Reading:
-    seconds = await protocol.done
+async def _outcome(protocol: _Base) -> Reading:
+    reading = await protocol.done
     protocol.transport.abort()
-    return {"seconds": seconds}
+    return reading
 
 
 async def echo(job: Job) -> Reading:
     """Time round trips of 64 bytes."""
-    return await _seconds(await _connect(lambda: _Echo(job), job))
+    return await _outcome(await _connect(lambda: _Echo(job), job))
 
 
 async def bulk_in(job: Job) -> Reading:
     """Time receiving ``count`` bytes up to the end of the stream."""
     protocol = await _connect(_Receiver, job)
-    protocol.start = perf_counter()
+    protocol.clock = Clock()
     protocol.transport.write(b"g")
-    reading = await _seconds(protocol)
+    reading = await _outcome(protocol)
     assert protocol.total == job.count
     return reading
 
@@ -171,9 +172,9 @@ async def bulk_in(job: Job) -> Reading:
 async def bulk_out(job: Job) -> Reading:
     """Time sending ``count`` bytes until the server has acknowledged the last."""
     protocol = await _connect(lambda: _Sender(job), job)
-    protocol.start = perf_counter()
+    protocol.clock = Clock()
     protocol.pump()
-    return await _seconds(protocol)
+    return await _outcome(protocol)
 
 
 async def _dials(job: Job, count: int) -> None:
@@ -185,9 +186,9 @@ async def _dials(job: Job, count: int) -> None:
 async def dial(job: Job) -> Reading:
     """Time connect, one byte, close."""
     await _dials(job, job.warm_up)
-    start = perf_counter()
+    clock = Clock()
     await _dials(job, job.count)
-    return {"seconds": perf_counter() - start}
+    return clock.reading()
 
 
 async def idle(job: Job) -> Reading:

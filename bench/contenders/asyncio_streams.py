@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
 
+from bench.contenders.clock import Clock
 from bench.contenders.flight_reply import parse_reply
 from bench.contenders.job import CHUNK_BYTES, HOST, MESSAGE, WARM_UP_SOCKETS, Contender, Job, Reading
 from bench.contenders.memory import resident_bytes
@@ -24,11 +24,11 @@ async def echo(job: Job) -> Reading:
     """Time round trips of 64 bytes."""
     reader, writer = await asyncio.open_connection(HOST, job.port)
     await _round_trips(reader, writer, job.warm_up)
-    start = perf_counter()
+    clock = Clock()
     await _round_trips(reader, writer, job.count)
-    seconds = perf_counter() - start
+    reading = clock.reading()
     writer.close()
-    return {"seconds": seconds}
+    return reading
 
 
 async def bulk_in(job: Job) -> Reading:
@@ -36,28 +36,28 @@ async def bulk_in(job: Job) -> Reading:
     context = job.context_or_none()
     reader, writer = await asyncio.open_connection(HOST, job.port, ssl=context, limit=_LIMIT_BYTES)
     total = 0
-    start = perf_counter()
+    clock = Clock()
     writer.write(b"g")
     while chunk := await reader.read(CHUNK_BYTES):
         total += len(chunk)
-    seconds = perf_counter() - start
+    reading = clock.reading()
     assert total == job.count
     writer.close()
-    return {"seconds": seconds}
+    return reading
 
 
 async def bulk_out(job: Job) -> Reading:
     """Time sending ``count`` bytes until the server has acknowledged the last."""
     reader, writer = await asyncio.open_connection(HOST, job.port, ssl=job.context_or_none())
     chunk = bytes(CHUNK_BYTES)
-    start = perf_counter()
+    clock = Clock()
     for _ in range(job.count // CHUNK_BYTES):
         writer.write(chunk)
         await writer.drain()
     await reader.readexactly(1)
-    seconds = perf_counter() - start
+    reading = clock.reading()
     writer.close()
-    return {"seconds": seconds}
+    return reading
 
 
 async def _dials(port: int, count: int) -> None:
@@ -71,9 +71,9 @@ async def _dials(port: int, count: int) -> None:
 async def dial(job: Job) -> Reading:
     """Time connect, one byte, close."""
     await _dials(job.port, job.warm_up)
-    start = perf_counter()
+    clock = Clock()
     await _dials(job.port, job.count)
-    return {"seconds": perf_counter() - start}
+    return clock.reading()
 
 
 async def idle(job: Job) -> Reading:

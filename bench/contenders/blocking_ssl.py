@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 from contextlib import contextmanager
-from time import perf_counter
 from typing import TYPE_CHECKING
 
+from bench.contenders.clock import Clock
 from bench.contenders.job import CHUNK_BYTES, HOST, Contender, Job, Reading
 from bench.contenders.runners import run_blocking
 
@@ -30,24 +30,24 @@ def bulk_in(job: Job) -> Reading:
     buffer = bytearray(CHUNK_BYTES)
     total = 0
     with _open(job) as connection:
-        start = perf_counter()
+        clock = Clock()
         connection.sendall(b"g")
         while got := connection.recv_into(buffer):
             total += got
-        seconds = perf_counter() - start
+        reading = clock.reading()
     assert total == job.count
-    return {"seconds": seconds}
+    return reading
 
 
 def bulk_out(job: Job) -> Reading:
     """Time sending ``count`` bytes until the server has acknowledged the last."""
     chunk = bytes(CHUNK_BYTES)
     with _open(job) as connection:
-        start = perf_counter()
+        clock = Clock()
         for _ in range(job.count // CHUNK_BYTES):
             connection.sendall(chunk)
         connection.recv(1)
-        return {"seconds": perf_counter() - start}
+        return clock.reading()
 
 
 CONTENDER = Contender(run_blocking, {"bulk_in": bulk_in, "bulk_out": bulk_out})

@@ -29,7 +29,7 @@ WARM_UP_SOCKETS = 32
 """What ``idle`` opens before it weighs: imports, caches and the first arenas are then paid for."""
 
 Reading = Mapping[str, float]
-"""``{"seconds": …}``, ``{"bytes": …}`` or ``{"flights": …, "segments": …}``."""
+"""``{"seconds": …, "cpu_seconds": …}``, ``{"bytes": …}`` or ``{"flights": …, "segments": …}``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
+from bench.contenders.clock import Clock
 from bench.contenders.job import CHUNK_BYTES, Contender, Job, Reading
 from bench.contenders.longshore_socket import open_socket
 from bench.contenders.runners import run_asyncio
@@ -15,13 +14,13 @@ async def bulk_in(job: Job) -> Reading:
     total = 0
     async with open_socket(job) as socket:
         await socket.opened
-        start = perf_counter()
+        clock = Clock()
         await socket.writable.write(b"g")
         while got := await socket.readable.read_into(buffer):
             total += got
-        seconds = perf_counter() - start
+        reading = clock.reading()
     assert total == job.count
-    return {"seconds": seconds}
+    return reading
 
 
 CONTENDER = Contender(run_asyncio, {"bulk_in": bulk_in})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING
 
+from bench.contenders.clock import Clock
 from bench.contenders.flight_reply import parse_reply
 from bench.contenders.job import CHUNK_BYTES, HOST, MESSAGE, WARM_UP_SOCKETS, Contender, Job, Reading
 from bench.contenders.memory import resident_bytes
@@ -47,21 +47,21 @@ async def echo(job: Job) -> Reading:
     """Time round trips of 64 bytes."""
     async with open_socket(job) as socket:
         await _round_trips(socket, job.warm_up)
-        start = perf_counter()
+        clock = Clock()
         await _round_trips(socket, job.count)
-        return {"seconds": perf_counter() - start}
+        return clock.reading()
 
 
 async def bulk_in(job: Job) -> Reading:
     """Time receiving ``count`` bytes up to the end of the stream."""
     async with open_socket(job) as socket:
         await socket.opened
-        start = perf_counter()
+        clock = Clock()
         await socket.writable.write(b"g")
         total = await _count_to_end(socket.readable)
-        seconds = perf_counter() - start
+        reading = clock.reading()
         assert total == job.count
-        return {"seconds": seconds}
+        return reading
 
 
 async def bulk_out(job: Job) -> Reading:
@@ -69,11 +69,11 @@ async def bulk_out(job: Job) -> Reading:
     chunk = bytes(CHUNK_BYTES)
     async with open_socket(job) as socket:
         await socket.opened
-        start = perf_counter()
+        clock = Clock()
         for _ in range(job.count // CHUNK_BYTES):
             await socket.writable.write(chunk)
         assert len(await socket.readable.read(1)) == 1
-        return {"seconds": perf_counter() - start}
+        return clock.reading()
 
 
 async def _dials(job: Job, count: int) -> None:
@@ -85,9 +85,9 @@ async def _dials(job: Job, count: int) -> None:
 async def dial(job: Job) -> Reading:
     """Time connect, one byte, close."""
     await _dials(job, job.warm_up)
-    start = perf_counter()
+    clock = Clock()
     await _dials(job, job.count)
-    return {"seconds": perf_counter() - start}
+    return clock.reading()
 
 
 async def _opened(job: Job) -> Socket:

@@ -1,4 +1,4 @@
-/* bulk_client in|out PORT BYTES: the limit to compare with, blocking 256 KiB calls; prints {"seconds": …}. */
+/* bulk_client in|out PORT BYTES: the limit to compare with, blocking 256 KiB calls; prints {"seconds": …, "cpu_seconds": …}. */
 #include "net.h"
 
 static void receive_bulk(int fd, char *buffer, long long bytes) {
@@ -23,7 +23,8 @@ int main(int argc, char **argv) {
     int fd = connect_loopback(atoi(argv[2]));
     char *buffer = calloc(1, CHUNK_BYTES);
     double start = now_s();
+    clock_t cpu = clock();
     (strcmp(argv[1], "in") == 0 ? receive_bulk : send_bulk)(fd, buffer, atoll(argv[3]));
-    printf("{\"seconds\": %.9f}\n", now_s() - start);
+    print_reading(now_s() - start, (double)(clock() - cpu) / CLOCKS_PER_SEC);
     return 0;
 }

@@ -86,4 +86,8 @@ static inline double now_s(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static inline void print_reading(double seconds, double cpu_seconds) {
+    printf("{\"seconds\": %.9f, \"cpu_seconds\": %.9f}\n", seconds, cpu_seconds);
+}
+
 #endif

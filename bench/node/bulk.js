@@ -1,32 +1,33 @@
-// bulk.js in|out PORT BYTES [CA]: one bulk transfer over node:net or node:tls; prints {"seconds": …}.
+// bulk.js in|out PORT BYTES [CA]: one bulk transfer over node:net or node:tls; prints {"seconds": …, "cpu_seconds": …}.
 "use strict";
 const fs = require("node:fs");
 const net = require("node:net");
 const tls = require("node:tls");
+const clock = require("./clock");
 
 const [direction, portText, bytesText, ca] = process.argv.slice(2);
 const port = Number(portText);
 const bytes = Number(bytesText);
 const chunk = Buffer.alloc(256 * 1024);
 
-function finish(start) {
-  console.log(JSON.stringify({ seconds: Number(process.hrtime.bigint() - start) / 1e9 }));
+function finish() {
+  clock.print();
   socket.destroy();
 }
 
 function receive() {
-  const start = process.hrtime.bigint();
+  clock.start();
   let total = 0;
   socket.on("data", (data) => { total += data.length; });
   socket.on("end", () => {
     if (total !== bytes) throw new Error(`expected ${bytes} bytes, got ${total}`);
-    finish(start);
+    finish();
   });
   socket.write("g");
 }
 
 function send() {
-  const start = process.hrtime.bigint();
+  clock.start();
   let left = bytes;
   const pump = () => {
     while (left > 0) {
@@ -38,7 +39,7 @@ function send() {
       }
     }
   };
-  socket.once("data", () => finish(start));
+  socket.once("data", () => finish());
   pump();
 }
 

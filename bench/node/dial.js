@@ -1,6 +1,7 @@
-// dial.js PORT COUNT: connect, read the byte and the end, close; COUNT times; prints {"seconds": …}.
+// dial.js PORT COUNT: connect, read the byte and the end, close; COUNT times; prints {"seconds": …, "cpu_seconds": …}.
 "use strict";
 const net = require("node:net");
+const clock = require("./clock");
 
 const [port, count] = process.argv.slice(2).map(Number);
 
@@ -16,9 +17,9 @@ function dial() {
 
 async function main() {
   for (let i = 0; i < Math.floor(count / 20); i += 1) await dial();
-  const start = process.hrtime.bigint();
+  clock.start();
   for (let i = 0; i < count; i += 1) await dial();
-  console.log(JSON.stringify({ seconds: Number(process.hrtime.bigint() - start) / 1e9 }));
+  clock.print();
 }
 
 main();

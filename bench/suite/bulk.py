@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import Bench, ServerSpec, Target, Task
+from bench.model import Bench, Extra, ServerSpec, Target, Task
 from bench.suite.roster import LOOPS, PYTHON_PEERS, contenders_for
 
 if TYPE_CHECKING:
@@ -63,5 +63,5 @@ def make(scale: Scale) -> Bench:
         tuple(_tasks(count)),
         contenders_for("bulk_in", "bulk_out"),
         tuple(_targets()),
-        extras=("rss_growth_bytes",),
+        extras=(Extra("cpu_seconds", "cpu_seconds"), Extra("rss_growth_bytes", "rss_growth_bytes", is_worst=True)),
     )

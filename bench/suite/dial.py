@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import Bench, ServerSpec, Target, Task
+from bench.model import Bench, Extra, ServerSpec, Target, Task
 from bench.suite.roster import LOOPS, PEERS, contenders_for
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bench.model import Scale
 
 __all__ = ["make"]
+
+_CPU = Extra("cpu_s_per_op", "cpu_seconds", is_per_count=True)
+"""How long the client computed; the rest of the time it slept, and the machine took its time to wake it."""
 
 
 def _connections_per_second(reading: Mapping[str, float], count: int) -> float:
@@ -31,4 +34,6 @@ def make(scale: Scale) -> Bench:
     count = scale.pick(3_000, 500)
     task = Task("1 B", "dial", ServerSpec("dial_server"), count, value=_connections_per_second)
     summary = f"connect, one byte, close, {count} a round"
-    return Bench("dial", summary, "connections/s", False, (task,), contenders_for("dial"), tuple(_targets()))
+    return Bench(
+        "dial", summary, "connections/s", False, (task,), contenders_for("dial"), tuple(_targets()), extras=(_CPU,)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import Bench, ServerSpec, Target, Task
+from bench.model import Bench, Extra, ServerSpec, Target, Task
 from bench.suite.roster import LOOPS, PEERS, contenders_for
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bench.model import Scale
 
 __all__ = ["make"]
+
+_CPU = Extra("cpu_s_per_op", "cpu_seconds", is_per_count=True)
+"""How long the client computed; the rest of the time it slept, and the machine took its time to wake it."""
 
 
 def _seconds_per_trip(reading: Mapping[str, float], count: int) -> float:
@@ -33,4 +36,4 @@ def make(scale: Scale) -> Bench:
     trips = scale.pick(20_000, 1_500)
     task = Task("64 B", "echo", ServerSpec("echo_server"), trips, value=_seconds_per_trip)
     summary = f"round trips of 64 B on one connection, {trips} a round"
-    return Bench("echo", summary, "s/op", True, (task,), contenders_for("echo"), tuple(_targets()))
+    return Bench("echo", summary, "s/op", True, (task,), contenders_for("echo"), tuple(_targets()), extras=(_CPU,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.model import Bench, ServerSpec, Target, Task
+from bench.model import Bench, Extra, ServerSpec, Target, Task
 from bench.suite.roster import LOOPS, contenders_for
 
 if TYPE_CHECKING:
@@ -47,5 +47,5 @@ def make(scale: Scale) -> Bench:
         tasks,
         contenders_for("flights"),
         targets,
-        extras=("segments",),
+        extras=(Extra("segments", "segments", is_worst=True),),
     )

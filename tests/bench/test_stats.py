@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.model import Result, Target
-from bench.stats import best, judge, judge_all, summarize
+from bench.model import Extra, Result, Target
+from bench.stats import best, judge, judge_all, reduce_extra, summarize
 from tests.bench.samples import CASE, RATES
 
 
@@ -15,6 +15,11 @@ def test_summary_is_median_and_spread() -> None:
     result = summarize([5.0, 1.0, 3.0, 2.0, 100.0], {"segments": 2})
     assert (result.median, result.min, result.max, result.rounds) == (3.0, 1.0, 100.0, 5)
     assert result.extras == {"segments": 2}
+
+
+def test_extras_keep_the_worst_or_the_median() -> None:
+    assert reduce_extra(Extra("rss", "rss", is_worst=True), [3.0, 1.0, 2.0], 10) == 3.0
+    assert reduce_extra(Extra("cpu", "cpu", is_per_count=True), [30.0, 10.0, 20.0], 10) == 2.0
 
 
 def test_summary_of_nothing_is_refused() -> None:

@@ -11,6 +11,7 @@ from longshore.abc import Connection
 from longshore.core.happy_eyeballs import interleave
 from longshore.core.info import SocketInfo, Timings
 from longshore.errors import ConnectAttempt, ConnectError, ConnectTimeout, PolicyDenied, TlsError
+from longshore.net.busy_poll import DEFAULT_BUSY_POLL_S
 from longshore.net.connect import format_address, race
 from longshore.net.resolve import SystemResolver
 from longshore.net.streams import FdStream
@@ -63,6 +64,8 @@ class DirectDialer:
         policy: judges the name and every address it resolves to, once, right before that address is
             connected: there is no second look-up between check and use (rule K4). None allows everything.
         happy_eyeballs_delay_s: *Connection Attempt Delay* of RFC 8305 §5.
+        busy_poll_s: how long to poll for an answer before the event loop sleeps; 0 for never. Adaptive, see
+            ``longshore.net.busy_poll``.
     """
 
     def __init__(
@@ -71,10 +74,12 @@ class DirectDialer:
         resolver: Resolver | None = None,
         policy: AddressPolicy | None = None,
         happy_eyeballs_delay_s: float = 0.25,
+        busy_poll_s: float = DEFAULT_BUSY_POLL_S,
     ) -> None:
         self._resolver = resolver or SystemResolver()
         self._policy = policy
         self._delay_s = happy_eyeballs_delay_s
+        self._busy_poll_s = busy_poll_s
 
     async def dial(self, request: DialRequest) -> Connection:
         """Connect, and make the TLS handshake when the request asks for one.
@@ -136,7 +141,7 @@ class DirectDialer:
             raise _nobody_accepted(str(address), tuple(progress.attempts))
         sock, ip = won
         timings = Timings(None if address.is_literal else resolved - started, monotonic() - resolved)
-        connection = _adopt(sock, format_address(ip, address.port), timings)
+        connection = _adopt(sock, format_address(ip, address.port), timings, self._busy_poll_s)
         if request.tls is None:
             return connection
         progress.during = "tls"
@@ -165,12 +170,12 @@ class DirectDialer:
         return allowed
 
 
-def _adopt(sock: socket.socket, remote_address: str, timings: Timings) -> Connection:
+def _adopt(sock: socket.socket, remote_address: str, timings: Timings, busy_poll_s: float) -> Connection:
     loop = asyncio.get_running_loop()
     try:
         host, port, *_ = sock.getsockname()
         local_address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        stream = FdStream(sock, loop, remote_address)
+        stream = FdStream(sock, loop, remote_address, busy_poll_s=busy_poll_s)
     except BaseException:
         sock.close()
         raise

@@ -26,6 +26,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from longshore.errors import ClosedError, SocketError
+from longshore.net.busy_poll import DEFAULT_BUSY_POLL_S, BusyPoll
 from longshore.net.errors import broken_connection
 from longshore.net.hangup import HangupWatcher
 
@@ -52,6 +53,7 @@ class FdStream:
         sock: connected and non-blocking; the stream owns it from now on.
         loop: the running loop; it must support ``add_reader``.
         address: the peer, for error messages.
+        busy_poll_s: how long to poll for an answer before sleeping (``net.busy_poll``), in seconds; 0 for never.
     """
 
     __slots__ = (
@@ -59,10 +61,14 @@ class FdStream:
         "_address",
         "_announced",
         "_blocked",
+        "_busy_poll",
+        "_busy_poll_s",
         "_eof",
         "_error",
+        "_expects_answer",
         "_fd",
         "_loop",
+        "_may_busy_poll",
         "_may_read",
         "_owner",
         "_polling",
@@ -74,11 +80,22 @@ class FdStream:
         "_write_ended",
     )
 
-    def __init__(self, sock: socket.socket, loop: AbstractEventLoop, address: str) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        loop: AbstractEventLoop,
+        address: str,
+        *,
+        busy_poll_s: float = DEFAULT_BUSY_POLL_S,
+    ) -> None:
         self._sock: socket.socket | None = sock
         self._fd = sock.fileno()
         self._loop = loop
         self._address = address
+        self._busy_poll_s = busy_poll_s
+        self._may_busy_poll = busy_poll_s > 0
+        self._busy_poll: BusyPoll | None = None
+        self._expects_answer = False
         self._owner: StreamOwner | None = None
         self._error: SocketError | None = None
         self._may_read = False
@@ -163,6 +180,11 @@ class FdStream:
             raise self._closed()
         if not self._polling:
             self._poll()
+        if self._expects_answer:
+            self._expects_answer = False
+            if self._busy_poll is None:
+                self._busy_poll = BusyPoll(self._loop, self._busy_poll_s)
+            self._busy_poll.begin()
 
     def _read_was_short(self, count: int) -> None:
         self._may_read = self._announced = False
@@ -205,6 +227,7 @@ class FdStream:
         sock = self._sock
         if sock is None or self._error is not None:
             raise self._error.with_traceback(None) if self._error else self._closed()
+        self._expects_answer = self._may_busy_poll
         try:
             count = sock.send(data)
         except (BlockingIOError, InterruptedError):
@@ -270,6 +293,8 @@ class FdStream:
     def _release(self) -> None:
         assert self._sock is not None
         self._unpoll()
+        if self._busy_poll is not None:
+            self._busy_poll.hit()
         if self._watched:
             HangupWatcher.unwatch(self._loop, self._fd)
         self._unpoll_write()
@@ -294,6 +319,8 @@ class FdStream:
                 self._loop.remove_reader(self._fd)
 
     def _on_readable(self) -> None:
+        if self._busy_poll is not None:
+            self._busy_poll.hit()
         self._reads_left = READS_IN_A_ROW
         owner = self._owner
         self._may_read = True

@@ -8,7 +8,8 @@
     await check_stream(make_pair)
 
 The first of the pair is checked, the second plays its peer: another ``ByteStream``, or anything that has the
-methods of ``StreamPeer`` (for a stream whose other side is no ``ByteStream``, such as a TLS server).
+methods of ``StreamPeer`` (for a stream whose other side is no ``ByteStream``, such as a TLS server). Each direction
+must hold at least 4 KiB between a peer that sends and a stream that is not read.
 ``STREAM_CHECKS`` has the checks one by one, for a test runner that names each.
 
 A failure is an ``AssertionError`` that says which promise was broken.
@@ -21,6 +22,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from longshore.abc import ByteStream
+from longshore.errors import SocketError
 from longshore.testing import _checks_ending, _checks_reading, _checks_writing
 from longshore.testing.driver import StreamDriver, StreamPeer
 
@@ -69,6 +71,8 @@ async def run_check(check: StreamCheck, make_pair: MakePair, *, timeout_s: float
         raise AssertionError(f"{name}: something that was promised did not happen in {timeout_s} s") from exc
     except AssertionError as exc:
         raise AssertionError(f"{name}: {exc}") from exc
+    except (SocketError, OSError) as exc:
+        raise AssertionError(f"{name}: what should have succeeded raised {exc!r}") from exc
     finally:
         stream.close()
         peer.close()
