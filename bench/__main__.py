@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bench.model import BenchResult
 
 _PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-_USAGE, _FAILED, _INTERRUPTED = 64, 1, 130
+_USAGE, _FAILED, _INTERRUPTED, _TERMINATED = 64, 1, 130, 143
 
 _DESCRIPTION = """\
 Measure Longshore beside what it could be compared with, in one run.
@@ -165,4 +166,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # through every finally
     sys.exit(main())

@@ -34,6 +34,9 @@ for everyone.
 
 - `echo`: 64 bytes there and back again on one connection. *of CPU* is how long the client computed for one; the
   rest it slept, and how fast a machine wakes a sleeper is the same for all.
+- `longshore-no-poll` in the tables of `echo` and `dial` is the same library with `busy_poll_s=0`. By default Longshore
+  does not go to sleep when an answer is likely to be on its way; the C client, which is blocking, and the peers do.
+  Where *of CPU* equals the time, nothing slept.
 - `bulk`: 1 GiB in and 1 GiB out in pieces of 256 KiB, up to the end of the stream or the acknowledgement of
   the server. *more memory* is how far the resident set grew while the gigabyte passed.
 - `dial`: connect, one byte, the end of the stream, close.

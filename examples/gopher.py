@@ -1,13 +1,11 @@
 """Fetch a page over Gopher (RFC 1436): one line goes out, a page comes in, end-of-file ends it.
 
-python examples/gopher.py                            # starts _gopher_server.py and asks it
-python examples/gopher.py 127.0.0.1:70 /about.txt    # asks that server
+python examples/gopher.py [127.0.0.1:70 /about.txt]    # without an address it starts _gopher_server.py
 """
 
 import asyncio
 import subprocess
 import sys
-from pathlib import Path
 
 from longshore import connect
 
@@ -28,7 +26,7 @@ def shown(line: str) -> str:
 
 
 def demo() -> str:
-    command = [sys.executable, str(Path(__file__).with_name("_gopher_server.py"))]
+    command = [sys.executable, __file__.replace("gopher.py", "_gopher_server.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             address = server.stdout.readline().strip() if server.stdout else ""

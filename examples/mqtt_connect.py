@@ -1,6 +1,6 @@
 """Talk MQTT 3.1.1: connect, subscribe to a topic, publish to it, and receive the message back.
 
-    python examples/mqtt_connect.py 127.0.0.1:1883 [ca.pem, which means TLS]
+python examples/mqtt_connect.py 127.0.0.1:1883 [ca.pem, which means TLS]
 """
 
 import asyncio

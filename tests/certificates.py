@@ -31,9 +31,7 @@ class CertificateFiles:
     private_key: Path
 
 
-def write_certificate(
-    authority: trustme.CA, folder: Path, *identities: str, expired: bool = False
-) -> CertificateFiles:
+def write_certificate(authority: trustme.CA, folder: Path, *identities: str, expired: bool = False) -> CertificateFiles:
     """Issue a certificate for the identities and write it as ``server.pem`` and ``server.key``."""
     not_before, not_after = EXPIRED if expired else (None, None)
     issued = authority.issue_cert(*identities, not_before=not_before, not_after=not_after)

@@ -28,4 +28,5 @@ pytest_plugins = [
     "tests.fix_redis",
     "tests.fix_postgres",
     "tests.fix_mysql",
+    "tests.fix_docs",
 ]

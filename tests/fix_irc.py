@@ -48,9 +48,7 @@ def irc_server(server_cert_files: CertificateFiles) -> Iterator[Server]:
         files = install_certificate(server_cert_files, directory, USER)
         configuration = directory / "ngircd.conf"
         configuration.write_text(
-            CONFIGURATION.format(
-                port=port, tls_port=tls_port, chain=files.chain, private_key=files.private_key
-            ),
+            CONFIGURATION.format(port=port, tls_port=tls_port, chain=files.chain, private_key=files.private_key),
             encoding="ascii",
         )
         hello = b"NICK probe\r\nUSER probe 0 * :probe\r\nQUIT\r\n"

@@ -39,9 +39,7 @@ def mqtt_server(server_cert_files: CertificateFiles) -> Iterator[Server]:
         files = install_certificate(server_cert_files, directory, USER)
         configuration = directory / "mosquitto.conf"
         configuration.write_text(
-            CONFIGURATION.format(
-                port=port, tls_port=tls_port, chain=files.chain, private_key=files.private_key
-            ),
+            CONFIGURATION.format(port=port, tls_port=tls_port, chain=files.chain, private_key=files.private_key),
             encoding="ascii",
         )
         is_ready = partial(says, port, CONNACK_ACCEPTED, after=CONNECT)

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVER = "import signal; signal.pause()"
-DEAF_SERVER = (
-    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
-)
+DEAF_SERVER = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
 
 
 @pytest.fixture
@@ -55,9 +53,7 @@ def test_process_is_ended_when_the_block_fails(directory: Path) -> None:
 def test_process_that_ignores_the_signal_is_killed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_process, "STOP_LIMIT_S", 0.05)
     log = directory / "log"
-    with running(
-        python(DEAF_SERVER), lambda: log.read_text() == "deaf\n", user=None, directory=directory
-    ) as process:
+    with running(python(DEAF_SERVER), lambda: log.read_text() == "deaf\n", user=None, directory=directory) as process:
         pass
     assert process.returncode == -signal.SIGKILL
     assert_reaped(process.pid)

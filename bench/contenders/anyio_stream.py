@@ -62,7 +62,7 @@ async def bulk_in(job: Job) -> Reading:
 
 async def bulk_out(job: Job) -> Reading:
     """Time sending ``count`` bytes until the server has acknowledged the last."""
-    chunk = bytes(CHUNK_BYTES)
+    chunk = job.chunk()
     async with await _open(job) as stream:
         clock = Clock()
         for _ in range(job.count // CHUNK_BYTES):

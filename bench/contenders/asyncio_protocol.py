@@ -98,7 +98,7 @@ class _Sender(_Base):
 
     def __init__(self, job: Job) -> None:
         super().__init__()
-        self.chunk = bytes(CHUNK_BYTES)
+        self.chunk = job.chunk()
         self.left = job.count // CHUNK_BYTES
         self.paused = False
 

@@ -49,7 +49,7 @@ async def bulk_in(job: Job) -> Reading:
 async def bulk_out(job: Job) -> Reading:
     """Time sending ``count`` bytes until the server has acknowledged the last."""
     reader, writer = await asyncio.open_connection(HOST, job.port, ssl=job.context_or_none())
-    chunk = bytes(CHUNK_BYTES)
+    chunk = job.chunk()
     clock = Clock()
     for _ in range(job.count // CHUNK_BYTES):
         writer.write(chunk)

@@ -41,7 +41,7 @@ def bulk_in(job: Job) -> Reading:
 
 def bulk_out(job: Job) -> Reading:
     """Time sending ``count`` bytes until the server has acknowledged the last."""
-    chunk = bytes(CHUNK_BYTES)
+    chunk = job.chunk()
     with _open(job) as connection:
         clock = Clock()
         for _ in range(job.count // CHUNK_BYTES):

@@ -20,7 +20,7 @@ __all__ = [
 
 HOST = "127.0.0.1"
 """A literal, so that no contender pays for name resolution."""
-MESSAGE = bytes(64)
+MESSAGE = b"x" * 64
 """What ``echo`` sends."""
 CHUNK_BYTES = 256 * 1024
 """What ``bulk`` reads and writes at once, in every contender and in the servers."""
@@ -44,6 +44,11 @@ class Job:
     """PEM file of the authority to trust; None for a plain connection."""
     mode: str = "plain"
     """``plain``, ``tls`` or ``starttls``; only ``flights`` looks at it."""
+
+    @staticmethod
+    def chunk() -> bytes:
+        """Return a piece to send; of real memory, as pages never written to are all the one zero page."""
+        return b"x" * CHUNK_BYTES
 
     @property
     def warm_up(self) -> int:

@@ -66,7 +66,7 @@ async def bulk_in(job: Job) -> Reading:
 
 async def bulk_out(job: Job) -> Reading:
     """Time sending ``count`` bytes until the server has acknowledged the last."""
-    chunk = bytes(CHUNK_BYTES)
+    chunk = job.chunk()
     async with open_socket(job) as socket:
         await socket.opened
         clock = Clock()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
 
     from bench.contenders.job import AsyncVerb, Job, Reading, Verb
 
-    AnyVerb = Callable[[Job], Awaitable[Reading] | Reading]
+    AnyVerb: TypeAlias = Callable[[Job], Awaitable[Reading] | Reading]
 
 __all__ = ["run_anyio", "run_asyncio", "run_blocking", "run_trio"]
 

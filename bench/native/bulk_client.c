@@ -21,7 +21,7 @@ static void send_bulk(int fd, char *buffer, long long left) {
 int main(int argc, char **argv) {
     if (argc != 4) return 64;
     int fd = connect_loopback(atoi(argv[2]));
-    char *buffer = calloc(1, CHUNK_BYTES);
+    char *buffer = new_chunk();
     double start = now_s();
     clock_t cpu = clock();
     (strcmp(argv[1], "in") == 0 ? receive_bulk : send_bulk)(fd, buffer, atoll(argv[3]));

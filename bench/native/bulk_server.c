@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
     int is_source = strcmp(argv[1], "source") == 0;
     long long bytes = atoll(argv[2]);
     int listener = listen_and_announce();
-    char *buffer = calloc(1, CHUNK_BYTES);
+    char *buffer = new_chunk();
     for (;;) {
         int fd = accept(listener, NULL, NULL);
         if (fd < 0) die("accept");

@@ -3,7 +3,7 @@
 
 int main(void) {
     int listener = listen_and_announce();
-    char *buffer = malloc(CHUNK_BYTES);
+    char *buffer = new_chunk();
     for (;;) {
         int fd = accept(listener, NULL, NULL);
         if (fd < 0) die("accept");

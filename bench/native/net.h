@@ -18,6 +18,11 @@
 
 enum { CHUNK_BYTES = 256 * 1024 };
 
+/* A piece of real memory: pages never written to are all the one zero page, which every cache holds. */
+static inline char *new_chunk(void) {
+    return memset(malloc(CHUNK_BYTES), 'x', CHUNK_BYTES);
+}
+
 static inline void die(const char *what) {
     perror(what);
     exit(1);

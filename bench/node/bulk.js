@@ -1,4 +1,4 @@
-// bulk.js in|out PORT BYTES [CA]: one bulk transfer over node:net or node:tls; prints {"seconds": …, "cpu_seconds": …}.
+// bulk.js in|out PORT BYTES [CA]: one transfer over node:net or node:tls; prints {"seconds": …, "cpu_seconds": …}.
 "use strict";
 const fs = require("node:fs");
 const net = require("node:net");
@@ -8,7 +8,7 @@ const clock = require("./clock");
 const [direction, portText, bytesText, ca] = process.argv.slice(2);
 const port = Number(portText);
 const bytes = Number(bytesText);
-const chunk = Buffer.alloc(256 * 1024);
+const chunk = Buffer.alloc(256 * 1024, "x");
 
 function finish() {
   clock.print();

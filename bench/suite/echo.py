@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make"]
 
+_NO_POLL = "longshore-no-poll"
 _CPU = Extra("cpu_s_per_op", "cpu_seconds", is_per_count=True)
 """How long the client computed; the rest of the time it slept, and the machine took its time to wake it."""
 
@@ -29,6 +30,9 @@ def _targets() -> Iterator[Target]:
         if loop == "uvloop":
             yield Target("≤ 1.05 × uvloop-protocol", case, ("uvloop-protocol",), "<=", 1.05)
         yield Target("no peer faster", case, PEERS, "<=", 1.0)
+        yield Target("≤ 1.3 × c, without busy polling", case, ("c",), "<=", 1.3, _NO_POLL)
+        if loop == "uvloop":
+            yield Target("≤ 1.05 × uvloop-protocol, without it", case, ("uvloop-protocol",), "<=", 1.05, _NO_POLL)
 
 
 def make(scale: Scale) -> Bench:

@@ -34,6 +34,7 @@ def _raw(kind: str, module: str, verbs: frozenset[str]) -> list[ContenderSpec]:
 _ALL: tuple[ContenderSpec, ...] = (
     *_on_both_loops("longshore", "longshore_socket", _STREAM, "longshore"),
     *_on_both_loops("longshore-read-into", "longshore_read_into", frozenset({"bulk_in"}), "longshore"),
+    *_on_both_loops("longshore-no-poll", "longshore_no_poll", frozenset({"echo", "dial"}), "longshore"),
     ContenderSpec("c", None, "native", (), _BULK | {"echo", "dial"}, frozenset({"plain"})),
     *_raw("protocol", "asyncio_protocol", _PROTOCOL),
     *_raw("buffered", "asyncio_buffered", frozenset({"bulk_in"})),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from ipaddress import IPv4Address, IPv6Address
 
     from longshore.core.addresses import SocketAddress
@@ -61,8 +61,13 @@ class ByteStream(Protocol):
     def flush(self) -> bool:
         """Push what the stream itself still holds (TLS records); True when nothing is held any more."""
 
-    def try_write_eof(self) -> bool:
-        """End the write direction (FIN; close_notify under TLS); False: call again after ``on_writable``."""
+    def try_write_eof(self, *, closing: bool = False) -> bool:
+        """End the write direction (FIN; close_notify under TLS); False: call again after ``on_writable``.
+
+        Args:
+            closing: ``close()`` follows as soon as this returns True, so that an end that ``close()`` sends
+                anyway may be left to it.
+        """
 
     def close(self) -> None:
         """Release the connection; what the kernel accepted is still delivered. Idempotent, never raises."""
@@ -74,12 +79,31 @@ class ByteStream(Protocol):
         """The descriptor underneath, or -1 when there is none or it is closed."""
 
 
-@dataclass(slots=True)
 class Connection:
-    """What a dialer hands over: the stream and what is known about it."""
+    """What a dialer hands over: the stream and what is known about it.
 
-    stream: ByteStream
-    info: SocketInfo
+    Args:
+        stream: connected; the receiver owns it.
+        info: the facts, or a function that puts them together when somebody asks.
+    """
+
+    __slots__ = ("_info", "_make_info", "stream")
+
+    def __init__(self, stream: ByteStream, info: SocketInfo | Callable[[], SocketInfo]) -> None:
+        self.stream = stream
+        self._info: SocketInfo | None = None
+        self._make_info = info
+
+    @property
+    def info(self) -> SocketInfo:
+        """What is known about the connection."""
+        return self.get_info()
+
+    def get_info(self) -> SocketInfo:
+        """Return ``info``; for whoever needs a function."""
+        if self._info is None:
+            self._info = self._make_info() if callable(self._make_info) else self._make_info
+        return self._info
 
 
 @dataclass(frozen=True, slots=True)

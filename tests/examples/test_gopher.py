@@ -27,9 +27,7 @@ async def test_server_says_what_it_does_not_have(gopher_server: Server) -> None:
 
 
 def test_command_line(gopher_server: Server) -> None:
-    assert "\n    A Worker asks, a gopher digs:\n" in run_example(
-        "gopher", gopher_server.address, "/about.txt"
-    )
+    assert "\n    A Worker asks, a gopher digs:\n" in run_example("gopher", gopher_server.address, "/about.txt")
 
 
 def test_demo_starts_and_ends_its_own_server() -> None:

@@ -17,13 +17,13 @@ CONNECTION_ACCEPTED = 0
 
 async def test_message_comes_back(mqtt_server: Server) -> None:
     answer = await mqtt_connect.main(mqtt_server.address, message="land ho")
-    assert answer == (CONNECTION_ACCEPTED, "harbour", "land ho")
+    assert answer == (CONNECTION_ACCEPTED, "land ho")
 
 
 async def test_message_comes_back_over_tls(mqtt_server: Server, ca_file: Path) -> None:
     answer = await mqtt_connect.main(mqtt_server.tls_address, str(ca_file), "land ho")
-    assert answer == (CONNECTION_ACCEPTED, "harbour", "land ho")
+    assert answer == (CONNECTION_ACCEPTED, "land ho")
 
 
 def test_command_line(mqtt_server: Server) -> None:
-    assert run_example("mqtt_connect", mqtt_server.address) == "CONNACK 0, then on harbour: ahoy\n"
+    assert run_example("mqtt_connect", mqtt_server.address) == "CONNACK 0, then: ahoy\n"

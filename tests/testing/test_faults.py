@@ -108,9 +108,7 @@ def test_a_fault_at_zero_needs_no_byte(make: Callable[[int], Fault], effect: Act
 
 
 @pytest.mark.parametrize(("make", "effect", "_"), EFFECTS)
-def test_a_fault_at_the_last_byte_needs_no_further_one(
-    make: Callable[[int], Fault], effect: Action, _: bool
-) -> None:
+def test_a_fault_at_the_last_byte_needs_no_further_one(make: Callable[[int], Fault], effect: Action, _: bool) -> None:
     machine = FaultMachine([make(END)])
     assert machine.start() == []
     assert machine.receive_data(DATA) == [Forward(DATA), effect]
@@ -120,9 +118,7 @@ def test_a_fault_at_the_last_byte_needs_no_further_one(
     ("make", "wants_input"),
     [(Cut, False), (Reset, False), (HalfClose, False), (Truncate, True), (Stall, True)],
 )
-def test_only_a_truncated_or_stalled_sender_is_read_on(
-    make: Callable[[int], Fault], wants_input: bool
-) -> None:
+def test_only_a_truncated_or_stalled_sender_is_read_on(make: Callable[[int], Fault], wants_input: bool) -> None:
     machine = FaultMachine([make(3)])
     machine.receive_data(DATA)
     assert machine.wants_input is wants_input
@@ -300,16 +296,12 @@ def test_it_does_not_matter_how_the_bytes_arrive(script: list[Fault], pieces: li
 @given(scripts, inputs)
 def test_a_direction_ends_once_and_nothing_follows(script: list[Fault], pieces: list[bytes]) -> None:
     actions = run(script, pieces)
-    endings = [
-        index for index, action in enumerate(actions) if isinstance(action, (SendEof, CloseBoth, ResetBoth))
-    ]
+    endings = [index for index, action in enumerate(actions) if isinstance(action, (SendEof, CloseBoth, ResetBoth))]
     assert endings == [len(actions) - 1]
 
 
 @given(scripts, inputs)
-def test_every_reachable_pause_and_wait_happens_at_its_offset(
-    script: list[Fault], pieces: list[bytes]
-) -> None:
+def test_every_reachable_pause_and_wait_happens_at_its_offset(script: list[Fault], pieces: list[bytes]) -> None:
     total, end = len(b"".join(pieces)), end_of(script)
     position, happened = 0, []
     for action in run(script, pieces):
@@ -317,9 +309,7 @@ def test_every_reachable_pause_and_wait_happens_at_its_offset(
             position += len(action.data)
         elif isinstance(action, (Pause, Wait)):
             happened.append(position)
-    reachable = [
-        fault.at_bytes for fault in script if isinstance(fault, (Stall, Delay)) and fault.at_bytes <= total
-    ]
+    reachable = [fault.at_bytes for fault in script if isinstance(fault, (Stall, Delay)) and fault.at_bytes <= total]
     sure = sorted(at for at in reachable if end is None or at < end)
     possible = sorted(at for at in reachable if end is None or at <= end)
     assert happened[: len(sure)] == sure

@@ -402,9 +402,7 @@ async def test_it_works_under_tls() -> None:
     server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context)
     async with server, FaultProxy(server.sockets[0].getsockname(), to_client=[Chunked([100])]) as proxy:
         host, port = proxy.address.split(":")
-        reader, writer = await asyncio.open_connection(
-            host, int(port), ssl=client_context, server_hostname="localhost"
-        )
+        reader, writer = await asyncio.open_connection(host, int(port), ssl=client_context, server_hostname="localhost")
         writer.write(DATA)
         assert await reader.readexactly(END) == DATA
         writer.close()

@@ -22,11 +22,12 @@ _PENDING = object()
 class Promise(Generic[T]):
     """Settles exactly once, with a value or an error; awaitable any number of times, before or after."""
 
-    __slots__ = ("_callbacks", "_error", "_value", "_waiters")
+    __slots__ = ("_callbacks", "_error", "_factory", "_value", "_waiters")
 
     def __init__(self) -> None:
         self._value: object = _PENDING
         self._error: BaseException | None = None
+        self._factory: Callable[[], T] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
         self._callbacks: list[Callable[[Promise[T]], object]] | None = None
 
@@ -45,6 +46,8 @@ class Promise(Generic[T]):
             raise self._error.with_traceback(None)
         if self._value is _PENDING:
             raise asyncio.InvalidStateError("the promise is not settled yet; await it")
+        if self._factory is not None:
+            self._value, self._factory = self._factory(), None
         return cast("T", self._value)
 
     def exception(self) -> BaseException | None:
@@ -91,6 +94,13 @@ class Promise(Generic[T]):
         self._value = value
         self._notify()
 
+    def resolve_with(self, factory: Callable[[], T]) -> None:
+        """Settle with the value that ``factory()`` returns; it is called when somebody first asks for it."""
+        assert not self.done(), "a promise settles once"
+        self._value = None
+        self._factory = factory
+        self._notify()
+
     def reject(self, error: BaseException) -> None:
         """Settle with ``error``."""
         assert not self.done(), "a promise settles once"
@@ -112,5 +122,5 @@ class Promise(Generic[T]):
         elif self._error is not None:
             state = f"rejected {self._error!r}"
         else:
-            state = f"resolved {self._value!r}"
+            state = f"resolved {self.result()!r}"
         return f"<Promise {state}>"

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 __all__ = ["spawn"]
 
@@ -18,14 +18,19 @@ T = TypeVar("T")
 _running: set[asyncio.Task[Any]] = set()
 
 
-def spawn(coro: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+def spawn(
+    coro: Coroutine[Any, Any, T], *, name: str, on_done: Callable[[asyncio.Task[T]], object] | None = None
+) -> asyncio.Task[T]:
     """Start ``coro`` as a task that lives until it ends.
 
     Args:
         coro: the work; whoever spawns it also handles its errors.
         name: shown by debuggers and in ``asyncio.all_tasks()``.
+        on_done: called with the ended task; who gives it also holds the task.
     """
     task = asyncio.get_running_loop().create_task(coro, name=name)
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+    if on_done is None:
+        _running.add(task)
+        on_done = _running.discard
+    task.add_done_callback(on_done)
     return task

@@ -80,6 +80,8 @@ class SocketAddress:
         if isinstance(value, SocketAddress):
             return value
         if isinstance(value, (tuple, list)):
+            if len(value) == 2 and type(value[0]) is str and type(value[1]) is int:
+                return _parse_clean_pair(value[0], value[1])
             return _parse_pair(value)
         if isinstance(value, Mapping):
             return _parse_mapping(value)
@@ -141,6 +143,11 @@ def _colons_hint(text: str, host: str, port: str) -> str:
     if try_parse_ip(text) is not None:
         return f"is an IPv6 address without a port: write '[{text}]:PORT' with its number"
     return "has more than one colon: write 'host:port' or '[IPv6]:port'"
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)
+def _parse_clean_pair(host: str, port: int) -> SocketAddress:
+    return _parse_pair((host, port))
 
 
 def _parse_pair(pair: tuple[object, ...] | list[object] | list[str | int]) -> SocketAddress:

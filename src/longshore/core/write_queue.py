@@ -16,24 +16,29 @@ class WriteQueue:
     __slots__ = ("_chunks", "size_bytes")
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes | memoryview] = deque()
+        # Made when first needed: an empty deque takes more memory than all else of an idle socket's write side.
+        self._chunks: deque[bytes | memoryview] | None = None
         self.size_bytes = 0
 
     def append(self, data: bytes | bytearray | memoryview, start: int = 0) -> None:
         """Take ``data[start:]``; memory that the caller may change is copied."""
         view = memoryview(data)[start:]
+        if self._chunks is None:
+            self._chunks = deque()
         self._chunks.append(view if isinstance(data, bytes) else bytes(view))
         self.size_bytes += len(view)
 
     def front(self) -> bytes | memoryview:
         """Return the bytes to send next, small chunks joined; the queue must not be empty."""
         chunks = self._chunks
+        assert chunks is not None
         if len(chunks) > 1 and len(chunks[0]) < COALESCE_BYTES:
-            self._coalesce()
+            _coalesce(chunks)
         return chunks[0]
 
     def consume(self, count_bytes: int) -> None:
         """Forget the first ``count_bytes`` bytes, all of them in the chunk that ``front()`` returned."""
+        assert self._chunks is not None
         self.size_bytes -= count_bytes
         head = self._chunks.popleft()
         if count_bytes < len(head):
@@ -41,14 +46,15 @@ class WriteQueue:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._chunks.clear()
+        self._chunks = None
         self.size_bytes = 0
 
-    def _coalesce(self) -> None:
-        parts: list[bytes | memoryview] = []
-        total = 0
-        while self._chunks and total < COALESCE_BYTES:
-            part = self._chunks.popleft()
-            parts.append(part)
-            total += len(part)
-        self._chunks.appendleft(b"".join(parts))
+
+def _coalesce(chunks: deque[bytes | memoryview]) -> None:
+    parts: list[bytes | memoryview] = []
+    total = 0
+    while chunks and total < COALESCE_BYTES:
+        part = chunks.popleft()
+        parts.append(part)
+        total += len(part)
+    chunks.appendleft(b"".join(parts))

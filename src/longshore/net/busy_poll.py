@@ -7,7 +7,7 @@ after a request, for a moment, the loop is kept turning instead of sleeping, as 
 
 It is cooperative: every turn is a ``call_soon``, between two turns the loop serves everybody else. It is
 adaptive: a stream whose answer did not come in time goes without for 1, 3, 7 … 1023 reads before it tries again, so
-a distant peer costs one moment in a thousand reads. With a single processor it is off: the peer could not run meanwhile.
+a distant peer costs one moment in a thousand reads. With a single processor it is off: the peer could not run.
 """
 
 from __future__ import annotations

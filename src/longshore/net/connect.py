@@ -19,15 +19,34 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from longshore.abc import DialRequest
+    from longshore.core.addresses import SocketAddress
 
-__all__ = ["connect_one", "format_address", "race"]
+__all__ = ["connect_at_once", "connect_one", "finish_connect", "format_address", "race"]
 
+# Where the system has SOCK_NONBLOCK, the socket is born non-blocking: one system call less.
+_STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
 _IN_PROGRESS = {errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK, errno.EINTR}
 
 
 def format_address(ip: IPv4Address | IPv6Address, port: int) -> str:
     """Return ``ip:port`` or ``[ipv6]:port``."""
     return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
+
+
+def connect_at_once(ip: IPv4Address | IPv6Address, request: DialRequest) -> tuple[socket.socket, bool]:
+    """Return a non-blocking socket, and whether it is connected already; ``connect_one`` goes on otherwise.
+
+    Raises:
+        OSError: the system refused, or the peer did.
+    """
+    family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
+    sock = socket.socket(family, _STREAM)
+    try:
+        _set_options(sock, request)
+        return sock, _begin_connect(sock, _sockaddr(ip, request.address))
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def connect_one(ip: IPv4Address | IPv6Address, request: DialRequest) -> socket.socket:
@@ -38,19 +57,33 @@ async def connect_one(ip: IPv4Address | IPv6Address, request: DialRequest) -> so
 
     Cancellation: safe; the socket is closed.
     """
-    family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        _set_options(sock, request)
-        await _connect(sock, _sockaddr(ip, request.address.port))
-    except BaseException:
-        sock.close()
-        raise
+    sock, is_connected = connect_at_once(ip, request)
+    if not is_connected:
+        await finish_connect(sock)
     return sock
 
 
+async def finish_connect(sock: socket.socket) -> None:
+    """Wait until a connecting socket is connected.
+
+    Raises:
+        OSError: the peer or the network refused; the socket is closed.
+
+    Cancellation: safe; the socket is closed.
+    """
+    try:
+        await _until_writable(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        sock.close()
+        raise
+
+
 def _set_options(sock: socket.socket, request: DialRequest) -> None:
-    sock.setblocking(False)
+    if _STREAM == socket.SOCK_STREAM:
+        sock.setblocking(False)
     if request.no_delay:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if request.keep_alive_s is not None:
@@ -62,9 +95,11 @@ def _set_options(sock: socket.socket, request: DialRequest) -> None:
         sock.bind(request.local_address)
 
 
-def _sockaddr(ip: IPv4Address | IPv6Address, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+def _sockaddr(ip: IPv4Address | IPv6Address, address: SocketAddress) -> tuple[str, int] | tuple[str, int, int, int]:
+    port = address.port
     if not isinstance(ip, IPv6Address):
-        return str(ip), port
+        # The host name of a literal is its canonical text: no need to make it again.
+        return address.hostname if address.ip is ip else str(ip), port
     zone = ip.scope_id
     if zone is None:
         return str(ip), port, 0, 0
@@ -72,17 +107,17 @@ def _sockaddr(ip: IPv4Address | IPv6Address, port: int) -> tuple[str, int] | tup
     return str(IPv6Address(int(ip))), port, 0, index
 
 
-async def _connect(sock: socket.socket, sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> None:
+def _begin_connect(sock: socket.socket, sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> bool:
     code = sock.connect_ex(sockaddr)
     if code in _IN_PROGRESS:
         # On the same machine the handshake is over when the first call returns; asking again (connect(2) of a
         # connecting socket) is cheaper than a trip through the poll set.
         code = sock.connect_ex(sockaddr)
     if code in _IN_PROGRESS:
-        await _until_writable(sock)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return False
     if code not in (0, errno.EISCONN):
         raise OSError(code, os.strerror(code))
+    return True
 
 
 async def _until_writable(sock: socket.socket) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import monotonic  # loop.time() of uvloop has milliseconds only
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.abc import Connection
 from longshore.core.happy_eyeballs import interleave
 from longshore.core.info import SocketInfo, Timings
 from longshore.errors import ConnectAttempt, ConnectError, ConnectTimeout, PolicyDenied, TlsError
 from longshore.net.busy_poll import DEFAULT_BUSY_POLL_S
-from longshore.net.connect import format_address, race
+from longshore.net.connect import connect_at_once, finish_connect, format_address, race
 from longshore.net.resolve import SystemResolver
 from longshore.net.streams import FdStream
 from longshore.net.tls import TlsStream
@@ -56,6 +57,19 @@ class _Progress:
     attempts: list[ConnectAttempt] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Begun:
+    """A socket on its way."""
+
+    sock: socket.socket
+    remote_address: str
+    started: float
+    """When connecting began, on the monotonic clock."""
+    is_connected: bool = False
+    """Connected by the first call: the peer is near."""
+    dns_s: float | None = None
+
+
 class DirectDialer:
     """Opens connections from this process.
 
@@ -95,10 +109,15 @@ class DirectDialer:
         Cancellation: safe; every descriptor opened so far is closed.
         """
         progress = _Progress()
+        if self._policy is not None:
+            self._policy.check_name(request.address)
+        begun = self._begin(request, progress) if request.address.ip is not None else None
+        if begun is not None and begun.is_connected and request.tls is None:
+            return self._adopt(begun, request)  # the common case of a near peer needs no timer
         timeout = asyncio.timeout(request.timeout_s)
         try:
             async with timeout:
-                return await self._dial(request, progress)
+                return await self._dial(request, progress, begun)
         except TimeoutError as exc:
             if not timeout.expired() or request.timeout_s is None:
                 raise
@@ -128,10 +147,39 @@ class DirectDialer:
             connection.stream.abort()
             raise
 
-    async def _dial(self, request: DialRequest, progress: _Progress) -> Connection:
+    async def _dial(self, request: DialRequest, progress: _Progress, begun: _Begun | None) -> Connection:
+        if begun is None:
+            begun = await self._resolve_and_race(request, progress)
+        elif not begun.is_connected:
+            await self._finish(begun, request, progress)
+        connection = self._adopt(begun, request)
+        if request.tls is None:
+            return connection
+        progress.during = "tls"
+        return await _handshake(connection, request.tls, str(request.address))
+
+    def _begin(self, request: DialRequest, progress: _Progress) -> _Begun:
+        """Start to connect to an IP literal."""
         address = request.address
+        assert address.ip is not None
+        progress.during = "connect"
         if self._policy is not None:
-            self._policy.check_name(address)
+            self._policy.check_address(address.ip, address.port, hostname=address.hostname)
+        started = monotonic()
+        try:
+            sock, is_connected = connect_at_once(address.ip, request)
+        except OSError as exc:
+            raise _refused(request, progress, exc, started) from exc
+        return _Begun(sock, str(address), started, is_connected)
+
+    async def _finish(self, begun: _Begun, request: DialRequest, progress: _Progress) -> None:
+        try:
+            await finish_connect(begun.sock)
+        except OSError as exc:
+            raise _refused(request, progress, exc, begun.started) from exc
+
+    async def _resolve_and_race(self, request: DialRequest, progress: _Progress) -> _Begun:
+        address = request.address
         started = monotonic()
         ips = await self._candidates(address)
         resolved = monotonic()
@@ -140,20 +188,29 @@ class DirectDialer:
         if won is None:
             raise _nobody_accepted(str(address), tuple(progress.attempts))
         sock, ip = won
-        timings = Timings(None if address.is_literal else resolved - started, monotonic() - resolved)
-        connection = _adopt(sock, format_address(ip, address.port), timings, self._busy_poll_s)
-        if request.tls is None:
-            return connection
-        progress.during = "tls"
-        return await _handshake(connection, request.tls, str(address))
+        return _Begun(sock, format_address(ip, address.port), resolved, dns_s=resolved - started)
+
+    def _adopt(self, begun: _Begun, request: DialRequest) -> Connection:
+        """Return the connection over a connected socket."""
+        sock = begun.sock
+        tcp_s = monotonic() - begun.started
+        try:
+            sockname = sock.getsockname()
+            stream = FdStream(
+                sock,
+                asyncio.get_running_loop(),
+                begun.remote_address,
+                busy_poll_s=self._busy_poll_s,
+                is_near=begun.is_connected and request.tls is None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return Connection(stream, partial(_plain_info, begun.remote_address, sockname, begun.dns_s, tcp_s))
 
     async def _candidates(self, address: SocketAddress) -> Sequence[IPv4Address | IPv6Address]:
         """Resolve and drop what policy forbids; the denial is raised when nothing is left."""
-        ips: Sequence[IPv4Address | IPv6Address]
-        if address.ip is not None:
-            ips = [address.ip]
-        else:
-            ips = interleave(await self._resolver.resolve(address.hostname, address.port))
+        ips = interleave(await self._resolver.resolve(address.hostname, address.port))
         if self._policy is None:
             return ips
         allowed: list[IPv4Address | IPv6Address] = []
@@ -170,16 +227,16 @@ class DirectDialer:
         return allowed
 
 
-def _adopt(sock: socket.socket, remote_address: str, timings: Timings, busy_poll_s: float) -> Connection:
-    loop = asyncio.get_running_loop()
-    try:
-        host, port, *_ = sock.getsockname()
-        local_address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        stream = FdStream(sock, loop, remote_address, busy_poll_s=busy_poll_s)
-    except BaseException:
-        sock.close()
-        raise
-    return Connection(stream, SocketInfo(remote_address, local_address, timings=timings))
+def _plain_info(remote_address: str, sockname: tuple[Any, ...], dns_s: float | None, tcp_s: float) -> SocketInfo:
+    host, port = sockname[:2]
+    local_address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return SocketInfo(remote_address, local_address, timings=Timings(dns_s, tcp_s))
+
+
+def _refused(request: DialRequest, progress: _Progress, exc: OSError, started: float) -> ConnectError:
+    address = str(request.address)
+    progress.attempts.append(ConnectAttempt(address, exc, monotonic() - started))
+    return _nobody_accepted(address, tuple(progress.attempts))
 
 
 async def _handshake(connection: Connection, tls: TlsRequest, address: str) -> Connection:

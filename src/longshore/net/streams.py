@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from longshore.errors import ClosedError, SocketError
@@ -54,6 +55,7 @@ class FdStream:
         loop: the running loop; it must support ``add_reader``.
         address: the peer, for error messages.
         busy_poll_s: how long to poll for an answer before sleeping (``net.busy_poll``), in seconds; 0 for never.
+        is_near: the peer answered the connect at once, so it will probably answer a request at once.
     """
 
     __slots__ = (
@@ -67,6 +69,9 @@ class FdStream:
         "_error",
         "_expects_answer",
         "_fd",
+        "_is_near",
+        "_is_starting",
+        "_is_wanted",
         "_loop",
         "_may_busy_poll",
         "_may_read",
@@ -76,6 +81,7 @@ class FdStream:
         "_read_bytes",
         "_reads_left",
         "_sock",
+        "_start_deadline",
         "_watched",
         "_write_ended",
     )
@@ -87,6 +93,7 @@ class FdStream:
         address: str,
         *,
         busy_poll_s: float = DEFAULT_BUSY_POLL_S,
+        is_near: bool = False,
     ) -> None:
         self._sock: socket.socket | None = sock
         self._fd = sock.fileno()
@@ -96,6 +103,10 @@ class FdStream:
         self._may_busy_poll = busy_poll_s > 0
         self._busy_poll: BusyPoll | None = None
         self._expects_answer = False
+        self._is_near = is_near and busy_poll_s > 0
+        self._is_starting = False
+        self._is_wanted = False
+        self._start_deadline = 0.0
         self._owner: StreamOwner | None = None
         self._error: SocketError | None = None
         self._may_read = False
@@ -112,8 +123,45 @@ class FdStream:
     def set_owner(self, owner: StreamOwner | None) -> None:
         """Say who hears of readiness; the first owner starts the polling."""
         self._owner = owner
-        if owner is not None and self._sock is not None:
-            self._announced = False  # so that the next event is announced to the new owner
+        if owner is None or self._sock is None:
+            return
+        self._announced = False  # so that the next event is announced to the new owner
+        if self._is_near:
+            self._is_near = False
+            self._is_starting = True
+            self._start_deadline = perf_counter() + self._busy_poll_s
+            self._loop.call_soon(self._start_turn)
+        else:
+            self._poll()
+
+    def _start_turn(self) -> None:
+        """Look for the peer's first bytes before joining the poll set: a short exchange never needs to.
+
+        Joining and leaving it are several system calls, more than all others of a connection that lives for one
+        answer. The loop turns between two looks (``net.busy_poll``), and only while somebody waits for bytes.
+        """
+        if self._sock is None:
+            return
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            self._may_read = False
+        except OSError as exc:
+            # Rule 1: asking has made the kernel forget it. The owner meets it at its next read.
+            self._error = self._error or broken_connection(exc, self._address, "read")
+            self._may_read = True
+        else:
+            self._may_read = True
+        if self._may_read and self._owner is not None:
+            self._announced = True
+            self._owner.on_readable()
+            if self._may_read:
+                self._is_wanted = False
+        if self._sock is not None and self._is_wanted and perf_counter() < self._start_deadline:
+            self._loop.call_soon(self._start_turn)
+            return
+        self._is_starting = False
+        if self._sock is not None:
             self._poll()
 
     # -- reading ---------------------------------------------------------------------------------
@@ -178,6 +226,7 @@ class FdStream:
             raise self._error.with_traceback(None)
         if self._sock is None:
             raise self._closed()
+        self._is_wanted = True
         if not self._polling:
             self._poll()
         if self._expects_answer:
@@ -187,7 +236,9 @@ class FdStream:
             self._busy_poll.begin()
 
     def _read_was_short(self, count: int) -> None:
-        self._may_read = self._announced = False
+        self._announced = False
+        # Outside the poll set no event would tell of more: the next read must look for itself.
+        self._may_read = self._is_starting
         if self._read_bytes > MIN_READ_BYTES and count < self._read_bytes >> 3:
             self._read_bytes >>= 1
         if not self._polling:
@@ -252,8 +303,10 @@ class FdStream:
         """Hold nothing back: always True."""
         return True
 
-    def try_write_eof(self) -> bool:
-        """Send FIN."""
+    def try_write_eof(self, *, closing: bool = False) -> bool:
+        """Send FIN; when ``close()`` follows, leave it to that."""
+        if closing and self._sock is not None:
+            return True
         if self._sock is None:
             raise self._error or self._closed()
         if not self._write_ended:
@@ -308,7 +361,7 @@ class FdStream:
     # -- readiness -------------------------------------------------------------------------------
 
     def _poll(self) -> None:
-        if not self._polling and not self._error:
+        if not self._polling and not self._error and not self._is_starting:
             self._polling = True
             self._loop.add_reader(self._fd, self._on_readable)
 

@@ -156,7 +156,7 @@ class TlsStream:
         if self._error is not None:
             raise self._error.with_traceback(None)
         try:
-            data = self._ssl.read(max_bytes)
+            data = self._ssl.read(min(max_bytes, MAX_RECORD_BYTES))  # OpenSSL allocates what it is asked for
         except ssl.SSLWantReadError:
             data = None
         except ssl.SSLZeroReturnError:
@@ -243,12 +243,12 @@ class TlsStream:
             if self._unsent:
                 return False
 
-    def try_write_eof(self) -> bool:
+    def try_write_eof(self, *, closing: bool = False) -> bool:
         """Send close_notify, then the FIN; the peer's data can still be read (rule K10)."""
         if not self._close_notify_sent:
             self._close_notify_sent = True
             self._send_close_notify()
-        return self._push() and self._inner.try_write_eof()
+        return self._push() and self._inner.try_write_eof(closing=closing)
 
     def _send_close_notify(self) -> None:
         """Make OpenSSL write close_notify without letting it look at what the peer has sent.

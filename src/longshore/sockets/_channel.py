@@ -13,7 +13,7 @@ when the last of them is gone an open channel is aborted: a socket nobody can re
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from longshore.aio.promise import Promise
 from longshore.aio.tasks import spawn
@@ -83,8 +83,9 @@ class Channel:
         self._verdict: tuple[SocketError | None] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._handover: Promise[Connection] | None = None
-        self._dial_task: asyncio.Task[None] | None = spawn(self._establish(), name=f"connect {address}")
-        self._dial_task.add_done_callback(self._on_dial_task_done)
+        self._dial_task: asyncio.Task[None] | None = spawn(
+            self._establish(), name=f"connect {address}", on_done=self._on_dial_task_done
+        )
         if options.signal is not None:
             self.closed.add_done_callback(self._forget_signal)
             options.signal.add_callback(self, self.abort)
@@ -121,7 +122,7 @@ class Channel:
         self.writing.stream = connection.stream
         connection.stream.set_owner(self)
         if self._handover is not None:
-            self.opened.resolve(connection.info)
+            self.opened.resolve_with(connection.get_info)
             self._try_hand_over()
             return
         if not self.reading.cancelled:
@@ -160,9 +161,12 @@ class Channel:
 
     def close(self, reason: object, timeout_s: float | None) -> None:
         """Flush, then close; while connecting, stop connecting (rule K8)."""
-        if self.lifecycle.is_finished or self.is_closing:
+        if self.is_closing:
             return
         error = self._closed_error("is closed", reason=reason)
+        if self.lifecycle.is_finished:
+            self._drop_unread(error)
+            return
         connecting = self.lifecycle.state is State.CONNECTING
         self.reading.fail(error)
         self.reading.detach()
@@ -179,8 +183,7 @@ class Channel:
             self.reading.fail(error)
             self.writing.fail(error)
         self.apply(Event.ABORT, error)
-        if self._handover is None:
-            self._release(reset=True)
+        self._drop_unread(error)
 
     def cancel_read(self, reason: object) -> None:
         """Discard what arrives from now on (WHATWG Streams, *ReadableStreamCancel*)."""
@@ -223,6 +226,9 @@ class Channel:
         if self._dial_task is not None:
             self._dial_task.cancel()
         self._release(reset=True)
+        handover = self._handover
+        if handover is not None and handover.done() and handover.exception() is None:
+            handover.result().stream.abort()
 
     def abandon(self) -> bool:
         """The last public object is gone; True when the socket was still open and had to be aborted."""
@@ -244,8 +250,11 @@ class Channel:
     def on_peer_ended(self) -> None:
         """The readable has been read to its end; rule K7 decides about the write side."""
         self.reading.end()
-        error = self.writing.abort_error or self._closed_error("was ended by the peer", during="write")
-        self.apply(Event.PEER_ENDED, error)
+        self.apply(Event.PEER_ENDED, self.writing.abort_error)
+
+    def peer_ended_error(self) -> ClosedError:
+        """Return what a write raises after the peer's end has closed the write side (rule K7)."""
+        return self._closed_error("was ended by the peer", during="write")
 
     def on_write_shut(self) -> None:
         """Everything is flushed and FIN is sent."""
@@ -298,31 +307,37 @@ class Channel:
     def apply(self, event: Event, error: SocketError | None = None) -> None:
         """Report ``event`` to the lifecycle and do what it says; ``error`` is what is rejected with."""
         for action in self.lifecycle.step(event):
-            self._perform(action, error)
+            _PERFORM[action](self, error)
 
-    def _perform(self, action: Action, error: SocketError | None) -> None:
-        match action:
-            case Action.CANCEL_DIAL:
-                if self._dial_task is not None:
-                    self._dial_task.cancel()
-            case Action.RESOLVE_OPENED:
-                assert self._connection is not None
-                self.opened.resolve(self._connection.info)
-            case Action.REJECT_OPENED:
-                assert error is not None
-                self.opened.reject(error)
-            case Action.END_WRITE:
-                assert error is not None
-                self.writing.end(error)
-            case Action.RELEASE:
-                self._release(reset=False)
-            case Action.RESET:
-                self._release(reset=True)
-            case Action.KEEP_UNREAD:
-                self._keep_unread(error)
-            case Action.RESOLVE_CLOSED | Action.REJECT_CLOSED:
-                self._verdict = (error if action is Action.REJECT_CLOSED else None,)
-                self._settle_closed()
+    def _cancel_dial(self, _: SocketError | None) -> None:
+        if self._dial_task is not None:
+            self._dial_task.cancel()
+
+    def _resolve_opened(self, _: SocketError | None) -> None:
+        assert self._connection is not None
+        self.opened.resolve_with(self._connection.get_info)
+
+    def _reject_opened(self, error: SocketError | None) -> None:
+        assert error is not None
+        self.opened.reject(error)
+
+    def _end_write(self, error: SocketError | None) -> None:
+        # The table asks for this only where nothing but closing is left to do.
+        self.writing.end(error, closing=True)
+
+    def _close_connection(self, _: SocketError | None) -> None:
+        self._release(reset=False)
+
+    def _reset_connection(self, _: SocketError | None) -> None:
+        self._release(reset=True)
+
+    def _resolve_closed(self, _: SocketError | None) -> None:
+        self._verdict = (None,)
+        self._settle_closed()
+
+    def _reject_closed(self, error: SocketError | None) -> None:
+        self._verdict = (error,)
+        self._settle_closed()
 
     def _settle_closed(self) -> None:
         """Settle ``closed``, but not before the dial task has ended: then nothing is left behind."""
@@ -348,6 +363,12 @@ class Channel:
             self.writing.detach()
             self.reading.waiter.wake()
         else:
+            self.reading.fail(error)
+            self._release(reset=True)
+
+    def _drop_unread(self, error: ClosedError) -> None:
+        """Release what was kept because it had not been read (``KEEP_UNREAD``)."""
+        if self._handover is None and self._connection is not None:
             self.reading.fail(error)
             self._release(reset=True)
 
@@ -395,3 +416,16 @@ class Channel:
         error = SocketError(f"cannot connect to {self.address}: internal error: {exc!r}", address=str(self.address))
         error.__cause__ = exc
         return error
+
+
+_PERFORM: Final[dict[Action, Callable[[Channel, SocketError | None], None]]] = {
+    Action.CANCEL_DIAL: Channel._cancel_dial,
+    Action.RESOLVE_OPENED: Channel._resolve_opened,
+    Action.REJECT_OPENED: Channel._reject_opened,
+    Action.END_WRITE: Channel._end_write,
+    Action.RELEASE: Channel._close_connection,
+    Action.RESET: Channel._reset_connection,
+    Action.KEEP_UNREAD: Channel._keep_unread,
+    Action.RESOLVE_CLOSED: Channel._resolve_closed,
+    Action.REJECT_CLOSED: Channel._reject_closed,
+}

@@ -18,6 +18,8 @@ __all__ = ["TERMINAL", "TRANSITIONS", "Action", "Event", "Lifecycle", "State"]
 class State(Enum):
     """Where a socket is in its life."""
 
+    __hash__ = object.__hash__  # members are singletons, and Enum's own hash is a call into Python
+
     CONNECTING = auto()
     OPEN = auto()
     READ_CANCELLED = auto()
@@ -39,6 +41,8 @@ class State(Enum):
 class Event(Enum):
     """What can happen to a socket."""
 
+    __hash__ = object.__hash__
+
     CONNECTED = auto()
     CONNECT_FAILED = auto()
     PEER_ENDED = auto()
@@ -56,6 +60,8 @@ class Event(Enum):
 
 class Action(Enum):
     """What the shell must do, in this order."""
+
+    __hash__ = object.__hash__
 
     CANCEL_DIAL = auto()
     RESOLVE_OPENED = auto()

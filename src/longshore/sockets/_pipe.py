@@ -50,6 +50,7 @@ async def pipe(
 async def _copy(
     reader: ReadableStreamReader, writer: WritableStreamWriter, *, prevent_abort: bool, prevent_cancel: bool
 ) -> None:
+    await _until_ready(reader, writer, prevent_cancel=prevent_cancel)
     while True:
         try:
             data = await reader.read(PIECE_BYTES)
@@ -63,6 +64,15 @@ async def _copy(
         except SocketError as exc:
             await _stop(None if prevent_cancel else reader, None, exc)
             raise
+
+
+async def _until_ready(reader: ReadableStreamReader, writer: WritableStreamWriter, *, prevent_cancel: bool) -> None:
+    """Wait until ``write()`` takes a chunk at once: one that was read and waits would be lost by a cancellation."""
+    try:
+        await writer.ready
+    except SocketError as exc:
+        await _stop(None if prevent_cancel else reader, None, exc)
+        raise
 
 
 async def _stop(reader: ReadableStreamReader | None, writer: WritableStreamWriter | None, reason: SocketError) -> None:

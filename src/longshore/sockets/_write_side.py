@@ -31,6 +31,7 @@ class WriteSide:
     __slots__ = (
         "_channel",
         "_closed",
+        "_closing",
         "_high_water_mark",
         "_waiters",
         "abort_error",
@@ -46,12 +47,13 @@ class WriteSide:
         self._high_water_mark = high_water_mark
         self._closed: Promise[None] | None = None
         # Writers in order of their calls; the head is woken, and wakes the next when it is done.
-        self._waiters: deque[Waiter] = deque()
+        self._waiters: deque[Waiter] | None = None
         self.queue = WriteQueue()
         self.stream: ByteStream | None = None
         self.error: SocketError | None = None
         self.abort_error: SocketError | None = None
         self.ending = False
+        self._closing = False
         self.shut = False
 
     @property
@@ -65,7 +67,12 @@ class WriteSide:
     @property
     def desired_size(self) -> int:
         """Bytes that may be written before ``write()`` waits; 0 or less: it would wait."""
-        return 0 if self.error is not None else self._high_water_mark - self.queue.size_bytes
+        return 0 if self.is_refusing else self._high_water_mark - self.queue.size_bytes
+
+    @property
+    def is_refusing(self) -> bool:
+        """True when no more bytes are taken."""
+        return self.ending or self.error is not None
 
     @property
     def is_pending(self) -> bool:
@@ -74,8 +81,8 @@ class WriteSide:
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send or queue ``data``; return when less than the high-water mark waits."""
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        if self.ending or self.error is not None:
+            raise self._refusal()
         stream = self.stream
         queue = self.queue
         if stream is not None and not queue.size_bytes and not self._waiters:
@@ -103,6 +110,8 @@ class WriteSide:
         if not self._waiters and self.queue.size_bytes < self._high_water_mark:
             return
         waiter = Waiter()
+        if self._waiters is None:
+            self._waiters = deque()
         # A writer whose bytes are queued already goes before those that still wait to queue theirs.
         (self._waiters.appendleft if queued else self._waiters.append)(waiter)
         try:
@@ -111,18 +120,24 @@ class WriteSide:
         finally:
             self._waiters.remove(waiter)
             self._wake_next()
-        if self.error is not None and not (queued and self.ending):
-            raise self.error.with_traceback(None)
+        if self.is_refusing and not (queued and self.ending):
+            raise self._refusal()
+
+    def _refusal(self) -> SocketError:
+        if self.error is None:
+            return self._channel.peer_ended_error()
+        return self.error.with_traceback(None)
 
     def _must_wait(self, waiter: Waiter) -> bool:
-        if self.error is not None:
+        if self.is_refusing:
             return False
+        assert self._waiters is not None
         return self._waiters[0] is not waiter or self.queue.size_bytes >= self._high_water_mark
 
     async def wait_ready(self) -> None:
         """Wait until ``desired_size`` is above 0."""
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        if self.is_refusing:
+            raise self._refusal()
         await self._until_below_mark()
 
     # -- for the channel -------------------------------------------------------------------------
@@ -151,20 +166,34 @@ class WriteSide:
         return True
 
     def _finish(self, stream: ByteStream) -> bool:
-        if not self.ending or self.shut:
-            return stream.flush()
-        if not stream.try_write_eof():
+        if not stream.flush():
             return False
+        if not self.ending or self.shut:
+            return True
+        try:
+            if not stream.try_write_eof(closing=self._closing):
+                return False
+        except SocketError:
+            # All bytes were sent. A peer that hung up without waiting for our farewell (RFC 8446 §6.1 lets it) did no
+            # harm when this side had nothing left to do but to close.
+            if not self._closing:
+                raise
         self.shut = True
         self._settle()
         self._channel.on_write_shut()
         return True
 
-    def end(self, error: SocketError) -> None:
-        """Take no more bytes (writing raises ``error``), flush, and send FIN."""
-        if not self.ending:
+    def end(self, error: SocketError | None, *, closing: bool = False) -> None:
+        """Take no more bytes, flush, and send FIN.
+
+        Args:
+            error: what writing raises from now on; None because the peer has ended the connection.
+            closing: nothing is left to do after that but to close the connection.
+        """
+        self._closing = closing
+        if not self.ending and self.error is None:  # a side that failed stays as it is, without a FIN
             self.ending = True
-            self.error = self.error or error
+            self.error = error
             self._wake_all()
         self.flush()
 
@@ -179,8 +208,9 @@ class WriteSide:
         self._wake_all()
 
     def refuse(self, error: SocketError) -> None:
-        """Take no more bytes; what is queued is still sent."""
+        """Take no more bytes; what is queued is still sent, but not by this side."""
         self.error = self.error or error
+        self._settle()
         self._wake_all()
 
     def detach(self) -> None:
@@ -188,11 +218,11 @@ class WriteSide:
         self.stream = None
 
     def _wake_next(self) -> None:
-        if self._waiters and (self.error is not None or self.queue.size_bytes < self._high_water_mark):
+        if self._waiters and (self.is_refusing or self.queue.size_bytes < self._high_water_mark):
             self._waiters[0].wake()
 
     def _wake_all(self) -> None:
-        for waiter in tuple(self._waiters):
+        for waiter in tuple(self._waiters or ()):
             waiter.wake()
 
     def _settle(self) -> None:

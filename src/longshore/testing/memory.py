@@ -170,7 +170,7 @@ class MemoryStream:
         """Hold nothing back: always True."""
         return True
 
-    def try_write_eof(self) -> bool:
+    def try_write_eof(self, *, closing: bool = False) -> bool:
         """End this direction; False while writes are stalled."""
         self._check_writable()
         if self._is_stalled:
