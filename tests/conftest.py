@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.fix_system",
     "tests.fix_hypothesis",
     "tests.fix_tls",
+    "tests.fix_link",
     "tests.fix_echo",
     "tests.fix_http",
     "tests.fix_gopher",

@@ -79,7 +79,7 @@ class TlsEngine:
 def openssl(function: str, ssl_object: ssl.SSLObject, *arguments: int) -> int:
     """Call a function of OpenSSL that the ``ssl`` module does not offer, on the ``SSL *`` of an object.
 
-    CPython's ``PySSLSocket`` (``Modules/_ssl.c``) is the object's head, a pointer to the Python socket, then the ``SSL *``.
+    In CPython's ``PySSLSocket`` (``Modules/_ssl.c``) it is behind the object's head and a pointer to the Python socket.
     """
     import _ssl  # noqa: PLC0415 - only this trick needs it
 

@@ -1,0 +1,1 @@
+"""Conformance kits against every implementation."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from longshore import set_default_dialer
+from longshore import DirectDialer, EgressPolicy, set_default_dialer
 from longshore.net.resolve import SystemResolver
 from longshore.net.tls_context import _cached_context
 from longshore.testing import RoutedDialer
@@ -64,7 +64,8 @@ def offline(
     monkeypatch.setenv("SSL_CERT_FILE", str(docs_files / "ca.pem"))
     monkeypatch.chdir(docs_files)
     _cached_context.cache_clear()
-    former = set_default_dialer(RoutedDialer(docs_network))
+    loopback_only = DirectDialer(policy=EgressPolicy(allow=["local"]))
+    former = set_default_dialer(RoutedDialer(docs_network, loopback_only, pass_through=True))
     yield
     set_default_dialer(former)
     _cached_context.cache_clear()

@@ -92,8 +92,8 @@ class Wrapper:
     def flush(self) -> bool:
         return self.inner.flush()
 
-    def try_write_eof(self) -> bool:
-        return self.inner.try_write_eof()
+    def try_write_eof(self, *, closing: bool = False) -> bool:
+        return self.inner.try_write_eof(closing=closing)
 
     def close(self) -> None:
         self.inner.close()
@@ -130,8 +130,8 @@ class Buffered(Wrapper):
             self.held = self.held[self.inner.try_write(self.held) :]
         return not self.held
 
-    def try_write_eof(self) -> bool:
-        return self.flush() and self.inner.try_write_eof()
+    def try_write_eof(self, *, closing: bool = False) -> bool:
+        return self.flush() and self.inner.try_write_eof(closing=closing)
 
     def close(self) -> None:
         self.owner = None
@@ -285,9 +285,9 @@ class EofEndsBothDirections(Wrapper):
 
     is_ended = False
 
-    def try_write_eof(self) -> bool:
+    def try_write_eof(self, *, closing: bool = False) -> bool:
         self.is_ended = True
-        return super().try_write_eof()
+        return super().try_write_eof(closing=closing)
 
     def try_read(self, max_bytes: int) -> bytes | None:
         return b"" if self.is_ended else super().try_read(max_bytes)

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 import trustme
 
-from tests.testing.raw import RawPeer
+from longshore.core.tls_options import TlsOptions
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["CA", "NAME", "TlsPeer", "TlsVersion", "client_context", "server_context"]
+    from tests.testing.raw import RawPeer
+
+__all__ = ["CA", "NAME", "TRUST", "TlsPeer", "TlsVersion", "client_context", "server_context"]
 
 TlsVersion = Literal["TLSv1.2", "TLSv1.3"]
 NAME: Final = "server.example"
+MAX_RECORD_BYTES: Final = 16 * 1024
 CA: Final = trustme.CA()
+TRUST: Final = TlsOptions(ca=CA.cert_pem.bytes())
 _IDENTITY: Final = CA.issue_cert(NAME)
 _VERSIONS: Final = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -43,6 +47,9 @@ class TlsPeer:
         self.raw = raw
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.ssl = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.ciphertext_bytes = 0  # how much there is to send in all; the wire may have taken less
+        self.records: list[tuple[int, int]] = []  # where each ends: in the ciphertext, in the plaintext
+        self.has_ended = False  # close_notify is in the ciphertext
 
     async def handshake(self) -> None:
         while True:
@@ -57,8 +64,12 @@ class TlsPeer:
 
     async def send(self, data: bytes) -> None:
         rest = memoryview(data)
+        sent_bytes = self.records[-1][1] if self.records else 0
         while rest:
-            rest = rest[self.ssl.write(rest) :]
+            count = self.ssl.write(rest[:MAX_RECORD_BYTES])
+            rest = rest[count:]
+            sent_bytes += count
+            self.records.append((self.ciphertext_bytes + self.outgoing.pending, sent_bytes))
         await self._push()
 
     async def send_eof(self) -> None:
@@ -67,6 +78,7 @@ class TlsPeer:
             self.ssl.unwrap()
         except ssl.SSLWantReadError:
             pass  # sent; the client has not ended its direction yet
+        self.has_ended = True
         await self._push()
         await self.raw.send_eof()
 
@@ -94,6 +106,10 @@ class TlsPeer:
             return bytes(received), "truncated"
         return bytes(received), "eof"
 
+    def plaintext_bytes_in(self, ciphertext_bytes: int) -> int:
+        """Return how much of what was sent can be decrypted from the first so many bytes on the wire."""
+        return max((plain for cipher, plain in self.records if cipher <= ciphertext_bytes), default=0)
+
     def close(self) -> None:
         self.raw.close()
 
@@ -102,6 +118,7 @@ class TlsPeer:
 
     async def _push(self) -> None:
         if data := self.outgoing.read():
+            self.ciphertext_bytes += len(data)
             await self.raw.send(data)
 
     async def _pull(self) -> None:

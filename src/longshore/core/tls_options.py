@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from longshore.core.shown import shown
-from longshore.errors import ArgumentValueError
+from longshore.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
     import os
@@ -49,6 +49,8 @@ class TlsOptions:
             raise ArgumentValueError(
                 f"tls.maximum_version={self.maximum_version!r} is below tls.minimum_version={self.minimum_version!r}"
             )
+        if self.context is not None and not callable(getattr(self.context, "wrap_bio", None)):
+            raise ArgumentTypeError(f"tls.context={shown(self.context)} must be an ssl.SSLContext")
         if self.private_key is not None and self.certificate is None:
             raise ArgumentValueError("tls.private_key needs tls.certificate: give the chain that the key belongs to")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic  # loop.time() of uvloop has milliseconds only
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from longshore.abc import Connection
 from longshore.core.happy_eyeballs import interleave
 from longshore.core.info import SocketInfo, Timings
-from longshore.errors import ConnectAttempt, ConnectError, ConnectTimeout, PolicyDenied, TlsError
+from longshore.errors import ConnectAttempt, ConnectError, ConnectTimeout, PolicyDenied, TlsError, UsageError
 from longshore.net.busy_poll import DEFAULT_BUSY_POLL_S
 from longshore.net.connect import connect_at_once, finish_connect, format_address, race
 from longshore.net.resolve import SystemResolver
@@ -108,6 +109,7 @@ class DirectDialer:
 
         Cancellation: safe; every descriptor opened so far is closed.
         """
+        _check_loop()
         progress = _Progress()
         if self._policy is not None:
             self._policy.check_name(request.address)
@@ -225,6 +227,11 @@ class DirectDialer:
         if denial is not None and not allowed:
             raise denial
         return allowed
+
+
+def _check_loop() -> None:
+    if sys.platform == "win32" and not isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop):
+        raise UsageError("this event loop cannot poll descriptors: run the program on asyncio.SelectorEventLoop")
 
 
 def _plain_info(remote_address: str, sockname: tuple[Any, ...], dns_s: float | None, tcp_s: float) -> SocketInfo:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from asyncio.trsock import TransportSocket
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ READS_IN_A_ROW = 16
 # How much is thrown away at close() so that the kernel need not answer unread bytes with a RST.
 DISCARD_AT_CLOSE_BYTES = 1 << 20
 MAX_READ_BYTES = 256 * 1024
+# About what a processor core's own cache holds.
+MAX_UNSENT_BYTES = 256 * 1024
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -71,6 +74,7 @@ class FdStream:
         "_fd",
         "_is_near",
         "_is_starting",
+        "_is_tuned",
         "_is_wanted",
         "_loop",
         "_may_busy_poll",
@@ -105,6 +109,7 @@ class FdStream:
         self._expects_answer = False
         self._is_near = is_near and busy_poll_s > 0
         self._is_starting = False
+        self._is_tuned = False
         self._is_wanted = False
         self._start_deadline = 0.0
         self._owner: StreamOwner | None = None
@@ -157,11 +162,12 @@ class FdStream:
             self._owner.on_readable()
             if self._may_read:
                 self._is_wanted = False
-        if self._sock is not None and self._is_wanted and perf_counter() < self._start_deadline:
-            self._loop.call_soon(self._start_turn)
+        if self._fd == -1:  # the owner has closed it
             return
-        self._is_starting = False
-        if self._sock is not None:
+        if self._is_wanted and perf_counter() < self._start_deadline:
+            self._loop.call_soon(self._start_turn)
+        else:
+            self._is_starting = False
             self._poll()
 
     # -- reading ---------------------------------------------------------------------------------
@@ -287,10 +293,24 @@ class FdStream:
             raise self._write_failed(exc) from exc
         if count < len(data):
             self._blocked = True
+            if not self._is_tuned:
+                self._bound_send_queue()
             if not self._polling_write:
                 self._polling_write = True
                 self._loop.add_writer(self._fd, self._on_writable)
         return count
+
+    def _bound_send_queue(self) -> None:
+        """Keep what waits in the kernel short, now that this turns out to be a bulk transfer.
+
+        What the peer has not asked for yet is better kept here: it stays in the processor's cache until it is
+        sent, and the peer's answer need not wait behind megabytes.
+        """
+        self._is_tuned = True
+        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        if option is not None and self._sock is not None:
+            with contextlib.suppress(OSError):  # not a TCP socket
+                self._sock.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT_BYTES)
 
     def _write_failed(self, exc: OSError) -> SocketError:
         if self._error is None:
@@ -342,6 +362,11 @@ class FdStream:
     def fileno(self) -> int:
         """Return the descriptor, -1 when closed."""
         return self._fd
+
+    @property
+    def transport_socket(self) -> TransportSocket | None:
+        """The socket for reading and setting options, as asyncio's transports give it; None when closed."""
+        return None if self._sock is None else TransportSocket(self._sock)
 
     def _release(self) -> None:
         assert self._sock is not None

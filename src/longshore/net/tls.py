@@ -29,6 +29,8 @@ from longshore.errors import SocketError, TlsError
 from longshore.net.tls_errors import map_tls_error, truncated
 
 if TYPE_CHECKING:
+    from asyncio.trsock import TransportSocket
+
     from longshore.abc import ByteStream, StreamOwner
 
 __all__ = ["TlsStream"]
@@ -83,8 +85,10 @@ class TlsStream:
         return self._ssl
 
     def set_owner(self, owner: StreamOwner | None) -> None:
-        """Say who hears of readiness; decrypted bytes that are already here are announced at once."""
+        """Say who hears of readiness. Bytes that are here already are not announced: try to read first."""
         self._owner = owner
+        if owner is not None:
+            self._inner.set_owner(self)  # what it announced while there was no owner is announced again
 
     # -- handshake -------------------------------------------------------------------------------
 
@@ -282,6 +286,12 @@ class TlsStream:
     def fileno(self) -> int:
         """Return the descriptor underneath."""
         return self._inner.fileno()
+
+    @property
+    def transport_socket(self) -> TransportSocket | None:
+        """The socket underneath, if the inner stream has one."""
+        found: TransportSocket | None = getattr(self._inner, "transport_socket", None)
+        return found
 
     def _fail(self, exc: ssl.SSLError, during: str) -> NoReturn:
         """Remember and raise the error; the alert that tells the peer is sent if it can be."""

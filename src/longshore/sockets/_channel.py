@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from longshore.aio.promise import Promise
 from longshore.aio.tasks import spawn
 from longshore.errors import ClosedError, SocketError
-from longshore.sockets._lifecycle import Action, Event, Lifecycle, State
+from longshore.sockets._lifecycle import TERMINAL, Action, Event, Lifecycle, State
 from longshore.sockets._read_side import ReadSide
 from longshore.sockets._write_side import WriteSide
 
@@ -48,7 +48,6 @@ class Channel:
         "_abandoned",
         "_close_timer",
         "_connection",
-        "_dial",
         "_dial_task",
         "_handover",
         "_loop",
@@ -77,14 +76,13 @@ class Channel:
         self.lifecycle = Lifecycle(allow_half_open=options.allow_half_open)
         self.reading = ReadSide(self)
         self.writing = WriteSide(self, options.high_water_mark)
-        self._dial = dial
         self._abandoned = abandoned
         self._connection: Connection | None = None
         self._verdict: tuple[SocketError | None] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._handover: Promise[Connection] | None = None
         self._dial_task: asyncio.Task[None] | None = spawn(
-            self._establish(), name=f"connect {address}", on_done=self._on_dial_task_done
+            self._establish(dial), name=f"connect {address}", on_done=self._on_dial_task_done
         )
         if options.signal is not None:
             self.closed.add_done_callback(self._forget_signal)
@@ -102,9 +100,9 @@ class Channel:
 
     # -- connecting ------------------------------------------------------------------------------
 
-    async def _establish(self) -> None:
+    async def _establish(self, dial: Callable[[], Coroutine[Any, Any, Connection]]) -> None:
         try:
-            connection = await self._dial()
+            connection = await dial()
         except SocketError as exc:
             self._on_dial_failed(exc)
         except Exception as exc:  # noqa: BLE001 - a dialer's bug must still settle the socket (rule K6)
@@ -161,16 +159,16 @@ class Channel:
 
     def close(self, reason: object, timeout_s: float | None) -> None:
         """Flush, then close; while connecting, stop connecting (rule K8)."""
-        if self.is_closing:
+        state = self.lifecycle.state
+        if state is State.CLOSING:
             return
         error = self._closed_error("is closed", reason=reason)
-        if self.lifecycle.is_finished:
+        if state in TERMINAL:
             self._drop_unread(error)
             return
-        connecting = self.lifecycle.state is State.CONNECTING
         self.reading.fail(error)
         self.reading.detach()
-        if connecting:
+        if state is State.CONNECTING:
             self.writing.fail(error)
         self.apply(Event.CLOSE, self.writing.abort_error or error)
         if self.is_closing and timeout_s is not None:
@@ -235,7 +233,7 @@ class Channel:
         if self._loop.is_closed():
             if self._connection is not None:
                 self._connection.stream.abort()
-            return False
+            return not self.lifecycle.is_finished
         if self.is_closing:
             return False
         if self.lifecycle.is_finished:

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from longshore.aio.abort import AbortSignal
+from longshore.core.host_syntax import parse_host
 from longshore.core.shown import shown
 from longshore.core.tls_options import TlsOptions
 from longshore.errors import ArgumentTypeError, ArgumentValueError
@@ -24,6 +25,9 @@ SecureTransport: TypeAlias = Literal["off", "on", "starttls"]
 DEFAULT_HIGH_WATER_MARK_BYTES: Final = 65536
 # Long enough for a distant peer that lost a few SYNs, short enough that nobody waits for the kernel's two minutes.
 DEFAULT_CONNECT_TIMEOUT_S: Final = 60.0
+# Beyond a year a bound is a mistake, and event loops overflow somewhere above it.
+MAX_SECONDS: Final = 366 * 24 * 3600.0
+MAX_KEEP_ALIVE_S: Final = 32767.0  # MAX_TCP_KEEPIDLE in include/net/tcp.h
 _MAX_ALPN_BYTES: Final = 255  # RFC 7301 §3.1: a one-byte length
 _SERVER_NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
@@ -67,10 +71,11 @@ class SocketOptions:
             _check_type(name, getattr(self, name), bool)
         _check_high_water_mark(self.high_water_mark)
         _check_seconds("connect_timeout_s", self.connect_timeout_s)
-        _check_seconds("keep_alive_s", self.keep_alive_s)
+        _check_seconds("keep_alive_s", self.keep_alive_s, MAX_KEEP_ALIVE_S)
         _check_optional("tls", self.tls, TlsOptions)
         _check_optional("signal", self.signal, AbortSignal)
         _check_sni(self.sni)
+        _check_dialer(self.dialer)
         object.__setattr__(self, "alpn", _checked_alpn(self.alpn))
         object.__setattr__(self, "local_address", _checked_local_address(self.local_address))
         self._check_combination()
@@ -158,13 +163,25 @@ def _check_high_water_mark(value: object) -> None:
         raise ArgumentValueError(f"option high_water_mark={shown(value)} must be at least 1 byte")
 
 
-def _check_seconds(name: str, value: object) -> None:
+def _check_seconds(name: str, value: object, maximum_s: float = MAX_SECONDS) -> None:
     if value is None:
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise ArgumentTypeError(f"option {name}={shown(value)} must be a number of seconds or None")
-    if not value > 0:  # also false for NaN
-        raise ArgumentValueError(f"option {name}={shown(value)} must be more than 0 seconds, or None for no bound")
+    if not 0 < value <= maximum_s:  # also false for NaN
+        raise ArgumentValueError(
+            f"option {name}={shown(value)} must be more than 0 and at most {maximum_s:.0f} seconds, or None for none"
+        )
+
+
+def check_close_timeout(timeout_s: object) -> None:
+    """Check the ``timeout_s`` of ``close()``, where 0 means not to wait at all.
+
+    Raises:
+        ArgumentTypeError, ArgumentValueError: it is no number, or negative or absurdly large.
+    """
+    if timeout_s is not None and (timeout_s.__class__ is bool or timeout_s != 0):
+        _check_seconds("timeout_s", timeout_s)
 
 
 def _check_sni(value: object) -> None:
@@ -176,6 +193,12 @@ def _check_sni(value: object) -> None:
             f"option sni={shown(value)} must be a host name in ASCII (write an international name as its "
             "xn-- A-label) or an IP literal"
         )
+    parse_host(value, f"option sni={shown(value)}")
+
+
+def _check_dialer(value: object) -> None:
+    if value is not None and not callable(getattr(value, "dial", None)):
+        raise ArgumentTypeError(f"option dialer={shown(value)} must be a Dialer, such as DirectDialer()")
 
 
 def _checked_alpn(value: object) -> tuple[str, ...]:

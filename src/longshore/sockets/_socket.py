@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 from longshore.core.tls_options import TlsOptions, TlsRequest
 from longshore.errors import UsageError
+from longshore.sockets._asyncio_streams import asyncio_streams
 from longshore.sockets._channel import Channel
 from longshore.sockets._lease import Lease
 from longshore.sockets._lifecycle import State
-from longshore.sockets._options import SocketOptions, start_tls_options
+from longshore.sockets._options import SocketOptions, check_close_timeout, start_tls_options
 from longshore.sockets._readable import ReadableStream
 from longshore.sockets._writable import WritableStream
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine
     from types import TracebackType
     from typing import Any, Self
+
+    import anyio.abc
 
     from longshore.abc import Connection, Dialer
     from longshore.aio.promise import Promise
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Socket"]
 
 DEFAULT_CLOSE_TIMEOUT_S = 30.0
+DEFAULT_LINE_LIMIT_BYTES = 64 * 1024  # as in asyncio
 
 
 class Socket:
@@ -106,6 +111,7 @@ class Socket:
             The same promise as ``closed``. Awaiting it is optional. It rejects with ``ClosedError`` when bytes
             could not be flushed in time, and with the failure that had ended the socket before.
         """
+        check_close_timeout(timeout_s)
         self._channel.close(reason, timeout_s)
         return self._channel.closed
 
@@ -154,10 +160,21 @@ class Socket:
         """
         options = start_tls_options(self._channel.options, sni=sni, alpn=alpn, tls=tls, timeout_s=timeout_s)
         self._check_upgradable()
+        return make_socket(self.address, options, self._dialer, self._give_up(options), self._channel)
+
+    def _start_tls_anywhere(self, *, sni: str | None, tls: TlsOptions, timeout_s: float | None) -> Socket:
+        """Start TLS as ``start_tls()`` does, but also inside TLS: the way through an HTTPS proxy; for adapters."""
+        if self.secure_transport != "on":
+            return self.start_tls(sni=sni, alpn=(), tls=tls, timeout_s=timeout_s)
+        options = start_tls_options(self._channel.options, sni=sni, alpn=(), tls=tls, timeout_s=timeout_s)
+        self._check_going_on()
+        return make_socket(self.address, options, self._dialer, self._give_up(options), self._channel)
+
+    def _give_up(self, options: SocketOptions) -> Callable[[], Coroutine[Any, Any, Connection]]:
+        """Hand the connection over, and return what makes the handshake on it."""
         handover = self._channel.hand_over()
         self._upgraded = True
-        dial = partial(_upgrade, handover, self._dialer, tls_request(self.address, options))
-        return make_socket(self.address, options, self._dialer, dial, self._channel)
+        return partial(_upgrade, handover, self._dialer, tls_request(self.address, options))
 
     def _check_upgradable(self) -> None:
         mode = self.secure_transport
@@ -165,6 +182,9 @@ class Socket:
             raise UsageError("cannot start TLS on a socket that speaks TLS already")
         if mode != "starttls":
             raise UsageError("start_tls() needs connect(..., secure_transport='starttls'); this socket has 'off'")
+        self._check_going_on()
+
+    def _check_going_on(self) -> None:
         if self._upgraded:
             raise UsageError("start_tls() was called before: use the socket that it returned")
         if self._channel.lifecycle.state not in (State.CONNECTING, State.OPEN):
@@ -181,6 +201,40 @@ class Socket:
             raise UsageError("cannot start TLS while a read or a write is pending: await it first")
         if reading.cancelled or writing.ending or writing.error is not None:
             raise UsageError("cannot start TLS: one direction of the socket was cancelled, closed or aborted")
+
+    # -- for programs that take something else ---------------------------------------------------
+
+    def as_asyncio_streams(
+        self, *, limit_bytes: int = DEFAULT_LINE_LIMIT_BYTES
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return the pair that ``asyncio.open_connection()`` would, connected or not yet; it locks both streams.
+
+        It keeps this socket's promises: bytes are pulled, a failure is an exception and never an end-of-file
+        (rule K5), ``write_eof()`` works under TLS. The socket's options go on to apply: without
+        ``allow_half_open=True`` the peer's end-of-file closes the write side too, unlike in asyncio.
+
+        Args:
+            limit_bytes: the longest line, *limit* in asyncio.
+
+        Raises:
+            UsageError: a stream is locked or in use, or the socket was upgraded.
+            ArgumentValueError: ``limit_bytes`` is not at least 1.
+        """
+        return asyncio_streams(self, limit_bytes)
+
+    def as_anyio_stream(self) -> anyio.abc.ByteStream:
+        """Return an ``anyio.abc.ByteStream``, connected or not yet; it locks both streams.
+
+        Errors are anyio's, with ours as their cause: ``EndOfStream``, ``BrokenResourceError``, ``ClosedResourceError``
+        when this side has closed, ``BusyResourceError``.
+
+        Raises:
+            UsageError: a stream is locked or in use, or the socket was upgraded.
+            ImportError: anyio is not installed.
+        """
+        from longshore.sockets._anyio_stream import AnyioStream  # noqa: PLC0415 - anyio is an optional extra
+
+        return AnyioStream(self)
 
     def __repr__(self) -> str:
         state = self._channel.lifecycle.state.name.lower().replace("_", " ")

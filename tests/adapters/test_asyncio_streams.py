@@ -1,0 +1,283 @@
+"""``Socket.as_asyncio_streams()``: what programs written for asyncio's streams do with the pair."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+
+from longshore import (
+    ArgumentValueError,
+    ClosedError,
+    ConnectError,
+    ResetError,
+    SocketError,
+    TlsError,
+    UsageError,
+    connect,
+)
+from tests.link import BIG, turns
+from tests.server_process import HOST, free_port
+from tests.testing.raw import RawServer
+from tests.tls_peer import TlsPeer
+
+if TYPE_CHECKING:
+    from tests.link import Link
+
+
+async def test_the_pair_is_what_type_hints_say(link: Link) -> None:
+    async with link() as (socket, _):
+        reader, writer = socket.as_asyncio_streams()
+        assert isinstance(reader, asyncio.StreamReader)
+        assert isinstance(writer, asyncio.StreamWriter)
+        assert isinstance(writer.transport, asyncio.Transport)
+        assert repr(socket) in repr(reader)
+        assert repr(socket) in repr(writer)
+
+
+async def test_every_way_to_read(link: Link) -> None:
+    async with link(allow_half_open=True) as (socket, peer):
+        reader, _ = socket.as_asyncio_streams()
+        await peer.send(b"a line\nuntil;exactly and the rest\nof it\nlast")
+        assert await reader.readline() == b"a line\n"
+        assert await reader.readuntil(b";") == b"until;"
+        assert await reader.readexactly(7) == b"exactly"
+        assert await reader.read(4) == b" and"
+        assert await reader.read(0) == b""
+        assert not reader.at_eof()
+        await peer.send_eof()
+        assert [line async for line in reader] == [b" the rest\n", b"of it\n", b"last"]
+        assert reader.at_eof()
+        assert await reader.read() == b""
+        assert await reader.read(10) == b""
+        assert reader.exception() is None
+
+
+async def test_read_without_a_number_reads_to_the_end(link: Link) -> None:
+    async with link() as (socket, peer):
+        reader, _ = socket.as_asyncio_streams()
+        sending = asyncio.ensure_future(peer.send(BIG))
+        sending.add_done_callback(lambda _: asyncio.ensure_future(peer.send_eof()))
+        assert await reader.read() == BIG
+
+
+async def test_an_end_inside_a_message_is_incomplete(link: Link) -> None:
+    async with link() as (socket, peer):
+        reader, _ = socket.as_asyncio_streams()
+        await peer.send(b"half")
+        await peer.send_eof()
+        with pytest.raises(asyncio.IncompleteReadError) as caught:
+            await reader.readexactly(8)
+        assert caught.value.partial == b"half"
+
+
+async def test_a_reset_is_raised_after_what_came_before_it(link: Link) -> None:
+    """K5: failure is never reported as end-of-file."""
+    async with link() as (socket, peer):
+        reader, writer = socket.as_asyncio_streams()
+        await peer.send(b"line\nhalf")
+        assert await reader.readline() == b"line\n"
+        peer.abort()
+        for _ in range(2):
+            with pytest.raises(ResetError):
+                await reader.readexactly(8)
+        assert await reader.read(4) == b"half"
+        assert isinstance(reader.exception(), ResetError)
+        assert not reader.at_eof()
+        with pytest.raises(ResetError):
+            await reader.read()
+        with pytest.raises(ResetError):
+            await writer.drain()
+        with pytest.raises(ResetError):
+            await writer.wait_closed()
+
+
+async def test_a_cut_tls_stream_is_no_end_of_file(server_ssl_context: ssl.SSLContext, link: Link) -> None:
+    """K5: TCP's end without close_notify is truncation."""
+    if not link.is_tls:
+        return
+    async with link() as (socket, peer):
+        reader, _ = socket.as_asyncio_streams()
+        await peer.send(b"half")
+        peer.close()
+        with pytest.raises(TlsError) as caught:
+            await reader.read()
+        assert caught.value.truncated
+
+
+async def test_it_can_be_used_before_the_connection_is_up(link: Link) -> None:
+    """K2: early writes are queued."""
+    with RawServer() as server:
+        socket = connect(server.address, **link.options)
+        reader, writer = socket.as_asyncio_streams()
+        assert writer.get_extra_info("peername") is None
+        assert writer.get_extra_info("peername", "nobody") == "nobody"
+        writer.write(b"early")
+        await writer.drain()
+        async with await link.accept(server) as peer:
+            assert await peer.receive() == b"early"
+            await peer.send(b"back")
+            assert await reader.readexactly(4) == b"back"
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_a_failed_connect_is_raised_by_every_call() -> None:
+    """K5, K6."""
+    socket = connect((HOST, free_port()))
+    reader, writer = socket.as_asyncio_streams()
+    writer.write(b"lost")
+    with pytest.raises(ConnectError):
+        await reader.read()
+    with pytest.raises(ConnectError):
+        await reader.readline()
+    with pytest.raises(ConnectError):
+        await writer.drain()
+    with pytest.raises(ConnectError):
+        await writer.wait_closed()
+    assert writer.is_closing()
+    assert isinstance(reader.exception(), OSError)
+    assert not reader.at_eof()
+
+
+async def test_bytes_are_pulled(link: Link) -> None:
+    """K12: nothing is read that nobody asked for, and no more than asked for."""
+    async with link() as (socket, peer):
+        reader, _ = socket.as_asyncio_streams()
+        sending = asyncio.ensure_future(peer.send(BIG))
+        assert await reader.read(3) == BIG[:3]
+        await turns()
+        assert not sending.done()
+        assert "0 bytes buffered" in repr(reader)
+        received = 3
+        while received < len(BIG):
+            received += len(await reader.read(1 << 20))
+        await sending
+
+
+async def test_a_line_above_the_limit_is_an_error_and_bounded(link: Link) -> None:
+    async with link() as (socket, peer):
+        reader, _ = socket.as_asyncio_streams(limit_bytes=64)
+        sending = asyncio.ensure_future(peer.send(bytes(200) + b"\nnext\n"))
+        with pytest.raises(asyncio.LimitOverrunError):
+            await reader.readuntil(b"\n")
+        with pytest.raises(ValueError, match="limit"):
+            await reader.readline()
+        await sending
+
+
+async def test_a_limit_of_nothing_is_refused_and_locks_nothing(link: Link) -> None:
+    async with link() as (socket, _):
+        with pytest.raises(ArgumentValueError, match="limit_bytes=0"):
+            socket.as_asyncio_streams(limit_bytes=0)
+        assert not socket.readable.locked
+        assert not socket.writable.locked
+
+
+async def test_a_cancelled_read_loses_nothing(link: Link) -> None:
+    """K13."""
+    async with link() as (socket, peer):
+        reader, _ = socket.as_asyncio_streams()
+        reading = asyncio.ensure_future(reader.readline())
+        await peer.send(b"half")
+        while reader._buffer != b"half":  # type: ignore[attr-defined]  # asyncio's own
+            await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await peer.send(b" line\n")
+        assert await reader.readline() == b"half line\n"
+
+
+async def test_only_one_task_reads(link: Link) -> None:
+    async with link() as (socket, peer):
+        reader, _ = socket.as_asyncio_streams()
+        reading = asyncio.ensure_future(reader.readline())
+        await turns()
+        with pytest.raises(UsageError, match="pending"):
+            await reader.read(1)
+        await peer.send(b"line\n")
+        assert await reading == b"line\n"
+
+
+async def test_both_streams_are_locked(link: Link) -> None:
+    async with link() as (socket, _):
+        socket.as_asyncio_streams()
+        with pytest.raises(UsageError, match="locked"):
+            socket.readable.get_reader()
+        with pytest.raises(UsageError, match="locked"):
+            socket.writable.get_writer()
+        with pytest.raises(UsageError, match="locked"):
+            socket.as_asyncio_streams()
+
+
+async def test_a_locked_socket_is_not_adapted_and_stays_as_it_was(link: Link) -> None:
+    async with link() as (socket, _):
+        writer = socket.writable.get_writer()
+        with pytest.raises(UsageError, match="locked"):
+            socket.as_asyncio_streams()
+        assert not socket.readable.locked
+        writer.release_lock()
+        reader = socket.readable.get_reader()
+        with pytest.raises(UsageError, match="locked"):
+            socket.as_asyncio_streams()
+        assert not socket.writable.locked
+        reader.release_lock()
+
+
+async def test_the_end_of_the_peer_closes_the_socket_unless_half_open(link: Link) -> None:
+    """K7: the socket's option decides, unlike in asyncio, where every stream is half-open."""
+    async with link() as (socket, peer):
+        reader, writer = socket.as_asyncio_streams()
+        await peer.send_eof()
+        assert await reader.read() == b""
+        await writer.wait_closed()
+        with pytest.raises(ClosedError):
+            await writer.drain()
+    async with link(allow_half_open=True) as (socket, peer):
+        reader, writer = socket.as_asyncio_streams()
+        await peer.send_eof()
+        assert await reader.read() == b""
+        writer.write(b"still here")
+        await writer.drain()
+        assert await peer.receive() == b"still here"
+
+
+async def test_forgetting_both_ends_the_connection_with_a_warning(link: Link) -> None:
+    async with link() as (_, peer):
+        pass
+    with RawServer() as server:
+
+        async def forget() -> None:
+            reader, writer = connect(server.address).as_asyncio_streams()
+            writer.write(b"one")
+            assert await reader.readexactly(3) == b"two"
+            del writer  # whoever still reads keeps the connection
+            assert await reader.readexactly(5) == b"three"
+
+        forgetting = asyncio.ensure_future(forget())
+        async with await server.accept() as peer:
+            assert await peer.receive() == b"one"
+            await peer.send(b"two")
+            await peer.send(b"three")
+            with pytest.warns(ResourceWarning, match="never closed"):
+                await forgetting
+                del forgetting
+                await turns()
+            assert await peer.receive_until_end() == (b"", "reset")
+
+
+async def test_a_failed_handshake_is_raised(other_ca_ssl_context: ssl.SSLContext, link: Link) -> None:
+    with RawServer() as server:
+        socket = connect(server.address, secure_transport="on", tls=link.client_tls)
+        reader, writer = socket.as_asyncio_streams()
+        async with await server.accept() as raw:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await TlsPeer(raw, other_ca_ssl_context).handshake()
+        for reading in (reader.read(), reader.readline()):
+            with pytest.raises(TlsError, match="certificate"):
+                await reading
+        with pytest.raises(SocketError):
+            await writer.wait_closed()

@@ -1,0 +1,1 @@
+"""The cases of the WinterTC draft, of workerd and of Node that apply to a client library; see docs/conformance.md."""
