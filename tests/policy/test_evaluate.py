@@ -217,7 +217,7 @@ def test_literal_and_resolved_address_get_the_same_verdict(
 def test_hiding_an_address_changes_nothing(
     embed: Callable[[IPv4Address], IPv6Address], allow: list[str], deny: list[str], ip: IPv4Address, port: int
 ) -> None:
-    """K4: v4-mapped, v4-translated, v4-compatible, NAT64 and 6to4 spellings get the plain address's verdict."""
+    """K4: v4-mapped, -translated, -compatible, NAT64 and 6to4 spellings get the plain verdict."""
     hidden = embed(ip)
     if hidden in {IPv6Address("::"), IPv6Address("::1")}:
         return

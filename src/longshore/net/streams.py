@@ -44,9 +44,11 @@ MIN_READ_BYTES = 4096
 READS_IN_A_ROW = 16
 # How much is thrown away at close() so that the kernel need not answer unread bytes with a RST.
 DISCARD_AT_CLOSE_BYTES = 1 << 20
-MAX_READ_BYTES = 256 * 1024
+MAX_READ_BYTES = 64 * 1024  # fits the processor's cache together with what is done with it
+# A write of this size is taken for a part of a bulk transfer.
+BULK_BYTES = 64 * 1024
 # About what a processor core's own cache holds.
-MAX_UNSENT_BYTES = 256 * 1024
+MAX_UNSENT_BYTES = 128 * 1024
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -285,6 +287,8 @@ class FdStream:
         if sock is None or self._error is not None:
             raise self._error.with_traceback(None) if self._error else self._closed()
         self._expects_answer = self._may_busy_poll
+        if len(data) >= BULK_BYTES and not self._is_tuned:
+            self._bound_send_queue()
         try:
             count = sock.send(data)
         except (BlockingIOError, InterruptedError):
@@ -293,15 +297,13 @@ class FdStream:
             raise self._write_failed(exc) from exc
         if count < len(data):
             self._blocked = True
-            if not self._is_tuned:
-                self._bound_send_queue()
             if not self._polling_write:
                 self._polling_write = True
                 self._loop.add_writer(self._fd, self._on_writable)
         return count
 
     def _bound_send_queue(self) -> None:
-        """Keep what waits in the kernel short, now that this turns out to be a bulk transfer.
+        """Keep what waits in the kernel short, as this seems to be a bulk transfer.
 
         What the peer has not asked for yet is better kept here: it stays in the processor's cache until it is
         sent, and the peer's answer need not wait behind megabytes.

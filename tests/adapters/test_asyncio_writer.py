@@ -1,0 +1,272 @@
+"""The writer of ``Socket.as_asyncio_streams()``: flow, half-close, endings, facts, and the upgrade to TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+
+from longshore import ClosedError, TlsError, UsageError, connect
+from tests.link import BIG, turns
+from tests.testing.raw import RawServer
+from tests.tls_peer import TlsPeer
+
+if TYPE_CHECKING:
+    from longshore import TlsOptions
+    from tests.link import Link
+    from tests.server_process import Server
+
+
+@pytest.fixture
+def client_context(client_tls: TlsOptions) -> ssl.SSLContext:
+    """A context that trusts the tests' authority, as a program brings it."""
+    return ssl.create_default_context(cafile=str(client_tls.ca))
+
+
+async def test_every_way_to_write(link: Link) -> None:
+    async with link() as (socket, peer):
+        _, writer = socket.as_asyncio_streams()
+        writer.write(b"bytes ")
+        writer.write(bytearray(b"bytearray "))
+        writer.write(memoryview(b"memoryview "))
+        writer.write(b"")
+        writer.writelines([b"and ", b"lines"])
+        await writer.drain()
+        assert writer.can_write_eof()
+        writer.write_eof()
+        writer.write_eof()
+        assert await peer.receive_until_end() == (b"bytes bytearray memoryview and lines", "eof")
+
+
+async def test_wrong_writes_are_refused(link: Link) -> None:
+    async with link() as (socket, _):
+        _, writer = socket.as_asyncio_streams()
+        with pytest.raises(TypeError, match="str"):
+            writer.write("text")  # type: ignore[arg-type]  # the point
+        writer.write_eof()
+        with pytest.raises(RuntimeError, match="write_eof"):
+            writer.write(b"late")
+
+
+async def test_what_arrives_after_our_end_is_read(link: Link) -> None:
+    """K10: half-close works, under TLS too, where asyncio has none."""
+    async with link() as (socket, peer):
+        reader, writer = socket.as_asyncio_streams()
+        writer.write(b"question")
+        writer.write_eof()
+        assert await peer.receive_until_end() == (b"question", "eof")
+        await peer.send(b"answer")
+        await peer.send_eof()
+        assert await reader.read() == b"answer"
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_half_close_with_a_real_server(echo_server: Server, client_tls: TlsOptions, is_tls: bool) -> None:
+    """K10: this server answers only when it has seen the end."""
+    if is_tls:
+        assert echo_server.tls_port is not None
+        socket = connect(("localhost", echo_server.tls_port), secure_transport="on", tls=client_tls)
+    else:
+        socket = connect(("localhost", echo_server.port))
+    reader, writer = socket.as_asyncio_streams()
+    writer.writelines([BIG, b"!"])
+    writer.write_eof()
+    assert await reader.read() == BIG + b"!"
+    await writer.wait_closed()
+
+
+async def test_drain_waits_for_a_peer_that_does_not_read(link: Link) -> None:
+    """K12."""
+    async with link() as (socket, peer):
+        _, writer = socket.as_asyncio_streams()
+        writer.write(BIG)
+        draining = asyncio.ensure_future(writer.drain())
+        await turns()
+        assert not draining.done()
+        transport = writer.transport
+        low, high = transport.get_write_buffer_limits()
+        assert transport.get_write_buffer_size() > high
+        received = 0
+        while received < len(BIG):
+            received += len(await peer.receive())
+        await draining
+        assert transport.get_write_buffer_size() <= low
+
+
+async def test_drain_can_be_made_to_wait_for_everything(link: Link) -> None:
+    async with link() as (socket, peer):
+        _, writer = socket.as_asyncio_streams()
+        writer.transport.set_write_buffer_limits(high=0)
+        assert writer.transport.get_write_buffer_limits() == (0, 0)
+        writer.write(BIG)
+        draining = asyncio.ensure_future(writer.drain())
+        received = 0
+        while received < len(BIG):
+            received += len(await peer.receive())
+        await draining
+        assert writer.transport.get_write_buffer_size() == 0
+        with pytest.raises(ValueError, match="high=1 and low=2"):
+            writer.transport.set_write_buffer_limits(high=1, low=2)
+        writer.transport.set_write_buffer_limits(low=2)
+        assert writer.transport.get_write_buffer_limits() == (2, 8)
+
+
+async def test_drain_after_the_end_waits_for_the_flush(link: Link) -> None:
+    async with link() as (socket, peer):
+        _, writer = socket.as_asyncio_streams()
+        writer.write(BIG)
+        before = asyncio.ensure_future(writer.drain())
+        await turns()
+        writer.write_eof()
+        after = asyncio.ensure_future(writer.drain())
+        await turns()
+        assert not before.done()
+        assert not after.done()
+        received, end = await peer.receive_until_end()
+        assert (len(received), end) == (len(BIG), "eof")
+        await before
+        await after
+
+
+async def test_close_flushes(link: Link) -> None:
+    """K8."""
+    async with link() as (socket, peer):
+        reader, writer = socket.as_asyncio_streams()
+        writer.write(BIG)
+        assert not writer.is_closing()
+        writer.close()
+        writer.close()
+        assert writer.is_closing()
+        writer.write(b"dropped")
+        waiting = asyncio.ensure_future(writer.wait_closed())
+        received, end = await peer.receive_until_end()
+        assert (received == BIG, end) == (True, "eof")
+        await waiting
+        with pytest.raises(ClosedError):
+            await reader.read(1)
+        with pytest.raises(ClosedError):
+            await writer.drain()
+
+
+async def test_abort_resets_and_is_no_failure(link: Link) -> None:
+    async with link() as (socket, peer):
+        reader, writer = socket.as_asyncio_streams()
+        transport = writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        assert transport.is_reading()
+        transport.pause_reading()
+        transport.resume_reading()
+        transport.abort()
+        assert not transport.is_reading()
+        assert await peer.receive_until_end() == (b"", "reset")
+        await writer.wait_closed()
+        with pytest.raises(ClosedError, match="aborted"):
+            await reader.read(1)
+
+
+async def test_the_facts_have_the_names_of_asyncio(link: Link) -> None:
+    async with link() as (socket, peer):
+        _, writer = socket.as_asyncio_streams()
+        raw = peer.raw if isinstance(peer, TlsPeer) else peer
+        assert writer.get_extra_info("peername") == raw.sock.getsockname()
+        assert writer.get_extra_info("sockname") == raw.sock.getpeername()
+        assert writer.get_extra_info("socket").getpeername() == raw.sock.getsockname()
+        assert writer.get_extra_info("nonsense", 5) == 5
+        for name in ("ssl_object", "sslcontext", "peercert", "cipher"):
+            assert (writer.get_extra_info(name) is not None) == link.is_tls
+        if link.is_tls:
+            assert writer.get_extra_info("cipher")[1] == "TLSv1.3"
+            assert ("DNS", "localhost") in writer.get_extra_info("peercert")["subjectAltName"]
+        assert writer.get_extra_info("compression") is None
+        writer.close()
+        await writer.wait_closed()
+        assert writer.get_extra_info("peername") == raw.sock.getsockname()
+        assert (writer.get_extra_info("ssl_object") is not None) == link.is_tls
+        assert writer.get_extra_info("socket") is None
+
+
+async def test_start_tls_in_place(server_ssl_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
+    """K9: as an SMTP client does it."""
+    with RawServer() as server:
+        socket = connect(server.address, secure_transport="starttls")
+        reader, writer = socket.as_asyncio_streams()
+        async with await server.accept() as raw:
+            writer.write(b"STARTTLS\r\n")
+            assert await raw.receive() == b"STARTTLS\r\n"
+            await raw.send(b"220 go\r\n")
+            assert await reader.readline() == b"220 go\r\n"
+            peer = TlsPeer(raw, server_ssl_context)
+            _, none = await asyncio.gather(
+                peer.handshake(), writer.start_tls(client_context, server_hostname="localhost")
+            )
+            assert none is None
+            assert socket.upgraded
+            assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
+            writer.write(b"EHLO\r\n")
+            await writer.drain()
+            assert await peer.receive() == b"EHLO\r\n"
+            await peer.send(b"250 ok\r\n")
+            assert await reader.readline() == b"250 ok\r\n"
+            writer.close()
+            await writer.wait_closed()
+            assert await peer.receive_until_end() == (b"", "eof")
+
+
+async def test_start_tls_refuses_bytes_that_came_too_early(client_context: ssl.SSLContext) -> None:
+    """K9: what was read with the answer may have been injected (CVE-2021-23222)."""
+    with RawServer() as server:
+        socket = connect(server.address, secure_transport="starttls")
+        reader, writer = socket.as_asyncio_streams()
+        async with await server.accept() as raw:
+            await raw.send(b"220 go\r\ninjected")
+            assert await reader.readline() == b"220 go\r\n"
+            with pytest.raises(UsageError, match="8 bytes unread"):
+                await writer.start_tls(client_context)
+            assert not socket.upgraded
+            assert await reader.readexactly(8) == b"injected"
+            await raw.send(b"more")
+            while not socket._channel.stream or not socket._channel.stream.peek():
+                await asyncio.sleep(0)
+            with pytest.raises(TlsError, match="plaintext"):
+                await writer.start_tls(client_context)
+            with pytest.raises(TlsError, match="plaintext"):
+                await reader.read()
+
+
+async def test_start_tls_changes_nothing_when_it_is_refused(link: Link, client_context: ssl.SSLContext) -> None:
+    """K9: wrong mode, and a pending read; the streams go on."""
+    mode = "off" if not link.is_tls else "starttls"
+    with RawServer() as server:
+        reader, writer = connect(server.address, secure_transport=mode).as_asyncio_streams()
+        reading = asyncio.ensure_future(reader.readline())
+        async with await server.accept() as raw:
+            await turns()
+            with pytest.raises(UsageError, match="pending"):
+                await writer.start_tls(client_context)
+            await raw.send(b"line\n")
+            assert await reading == b"line\n"
+            if mode == "off":
+                with pytest.raises(UsageError, match="starttls"):
+                    await writer.start_tls(client_context)
+            writer.write(b"on")
+            assert await raw.receive() == b"on"
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_a_cancelled_handshake_resets(client_context: ssl.SSLContext) -> None:
+    """K13."""
+    with RawServer() as server:
+        reader, writer = connect(server.address, secure_transport="starttls").as_asyncio_streams()
+        async with await server.accept() as raw:
+            starting = asyncio.ensure_future(writer.start_tls(client_context))
+            assert await raw.receive()  # its ClientHello
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert await raw.receive_until_end() == (b"", "reset")
+            with pytest.raises(ClosedError):
+                await reader.read()
