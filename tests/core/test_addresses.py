@@ -356,15 +356,7 @@ _NAMES = st.lists(_LABELS, min_size=1, max_size=4).map(".".join).filter(lambda n
 _HOSTS = _NAMES | st.ip_addresses().map(str)
 _PORTS = st.integers(1, 65535)
 _ANYTHING = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.binary()
-    | _ADDRESS_LIKE
-    | _HOSTS
-    | _PORTS,
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | _ADDRESS_LIKE | _HOSTS | _PORTS,
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.tuples(inner, inner)

@@ -130,9 +130,7 @@ def test_wrong_host_is_refused(text: str, says: str) -> None:
 @pytest.mark.parametrize("host", [None, 1, b"localhost", IPv4Address("127.0.0.1")])
 def test_host_of_another_type_is_refused(host: object) -> None:
     """K3."""
-    with pytest.raises(
-        ArgumentTypeError, match=r"address 'x' has hostname .+ of type \w+: a hostname is a str"
-    ):
+    with pytest.raises(ArgumentTypeError, match=r"address 'x' has hostname .+ of type \w+: a hostname is a str"):
         parse_host(host, SUBJECT)
 
 
@@ -163,9 +161,7 @@ def test_leading_zeros_do_not_make_a_port_octal(text: str, port: int) -> None:
     assert parse_port(text, SUBJECT) == port
 
 
-@pytest.mark.parametrize(
-    "text", ["", "+80", "-1", "1.5", "0x50", "1e3", "8 0", "８０", "٨٠", "²", "8_0", "http"]
-)
+@pytest.mark.parametrize("text", ["", "+80", "-1", "1.5", "0x50", "1e3", "8 0", "８０", "٨٠", "²", "8_0", "http"])
 def test_port_text_that_is_not_decimal_digits_is_refused(text: str) -> None:
     """K3."""
     with pytest.raises(ArgumentValueError, match="port"):

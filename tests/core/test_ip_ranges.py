@@ -241,9 +241,7 @@ def test_embedded_address_is_classified_like_the_plain_one(embed: object, ip: IP
 
 
 @given(st.ip_addresses(v=4), st.sampled_from([48, 56, 64, 96]))
-def test_local_nat64_is_private_and_its_ipv4_address_is_a_reading(
-    ip: IPv4Address, prefix_length: int
-) -> None:
+def test_local_nat64_is_private_and_its_ipv4_address_is_a_reading(ip: IPv4Address, prefix_length: int) -> None:
     """K4: RFC 8215 leaves the place open, so every place of RFC 6052 is read."""
     hidden = local_nat64(ip, prefix_length)
     assert classify_ip(hidden) == "private"

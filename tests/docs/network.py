@@ -43,14 +43,15 @@ class Handler(BaseRequestHandler):
     """Makes the TLS handshake in the connection's own thread."""
 
     request: socket.socket
-    server: Server
 
     def handle(self) -> None:
         """Serve one connection."""
-        if self.server.context is None:
+        assert isinstance(self.server, Server)
+        context = self.server.context
+        if context is None:
             self.speak(self.request)
             return
-        with self.server.context.wrap_socket(self.request, server_side=True) as tls:
+        with context.wrap_socket(self.request, server_side=True) as tls:
             self.speak(tls)
             self.say_goodbye(tls)
 
@@ -149,7 +150,7 @@ class Page(BaseHTTPRequestHandler):
     sys_version = ""
     kinds: ClassVar = {"content-type": "text/plain", "connection": "close", "content-length": str(len(PAGE))}
 
-    def do_GET(self) -> None:  # noqa: N802 - the standard library's name
+    def do_GET(self) -> None:
         """Send the page."""
         self.send_response(200)
         for name, value in self.kinds.items():

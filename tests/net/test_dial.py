@@ -207,11 +207,15 @@ async def dial_tls(
     resolver = StaticResolver({name: ["127.0.0.1"]})
     dialing = asyncio.create_task(DirectDialer(resolver=resolver).dial(request(f"{name}:{port_of(server)}", tls=tls)))
     peer = TlsPeer(await server.accept(), context)
+    answering = asyncio.create_task(peer.handshake())
     try:
-        await peer.handshake()
-    except (ssl.SSLError, ConnectionError):
-        peer.close()
-    return await dialing, peer
+        connection = await dialing
+        connection.stream.flush()  # the last flight waits for company (K2)
+    finally:
+        await asyncio.wait([answering])
+        if answering.exception() is not None:
+            peer.close()
+    return connection, peer
 
 
 async def test_a_handshake_tells_what_was_negotiated(

@@ -38,9 +38,7 @@ def denied_by(policy: EgressPolicy, destination: str, ip: str | None = None) -> 
 @pytest.mark.parametrize(
     ("allow", "deny", "destination", "ip", "rule"), [pytest.param(*case, id=id_) for id_, *case in VERDICTS]
 )
-def test_verdict(
-    allow: Sequence[str], deny: Sequence[str], destination: str, ip: str | None, rule: str | None
-) -> None:
+def test_verdict(allow: Sequence[str], deny: Sequence[str], destination: str, ip: str | None, rule: str | None) -> None:
     """K4: allow, deny and the default, before and after resolution."""
     verdict = denied_by(EgressPolicy(allow, deny), destination, ip)
     if rule is None or not rule.startswith("default"):
@@ -54,9 +52,7 @@ def test_verdict(
     ("destination", "printed"),
     [("10.0.0.5:80", "10.0.0.5:80"), ("[::1]:80", "[::1]:80"), ("[::FFFF:7F00:1]:80", "[::ffff:")],
 )
-def test_denial_names_the_destination_and_keeps_the_rule_for_the_operator(
-    destination: str, printed: str
-) -> None:
+def test_denial_names_the_destination_and_keeps_the_rule_for_the_operator(destination: str, printed: str) -> None:
     """K4: the message says where and "blocked by policy"; the rule is an attribute."""
     with pytest.raises(PolicyDenied, match=r"^connection to .+ blocked by policy$") as raised:
         DEFAULT.check_name(SocketAddress.parse(destination))
@@ -72,9 +68,7 @@ def test_denial_after_resolution_does_not_tell_the_address() -> None:
     with pytest.raises(PolicyDenied) as raised:
         DEFAULT.check_address(ip_address("10.0.0.5"), 80, hostname="db.example.com")
     assert str(raised.value) == "connection to db.example.com:80 blocked by policy"
-    assert (
-        raised.value.rule == "default: not allowed by 'public' (10.0.0.5 is private: private use, RFC 1918)"
-    )
+    assert raised.value.rule == "default: not allowed by 'public' (10.0.0.5 is private: private use, RFC 1918)"
 
 
 def test_denial_counts_the_rules_it_does_not_quote() -> None:
@@ -163,9 +157,7 @@ def test_nodes_block_list() -> None:
     assert [ip for ip in misses if denied_by(blocked, "x.example:80", ip) is not None] == []
 
 
-@pytest.mark.parametrize(
-    "rule", ["invalid.300", "192.168.1.0/33", "192.168.1.0/-1", "192.168.1.10-192.168.1.1"]
-)
+@pytest.mark.parametrize("rule", ["invalid.300", "192.168.1.0/33", "192.168.1.0/-1", "192.168.1.10-192.168.1.1"])
 def test_nodes_block_list_errors(rule: str) -> None:
     """K4: what node's BlockList refuses is refused here too."""
     with pytest.raises(ArgumentValueError):
@@ -173,17 +165,11 @@ def test_nodes_block_list_errors(rule: str) -> None:
 
 
 _WORDS = st.sampled_from(["public", "private", "local", "network"])
-_IP_RULES = st.builds(
-    lambda ip, port: f"{ip}{port}", st.ip_addresses(v=4), st.sampled_from(["", ":80", ":443"])
-)
-_CIDRS = st.sampled_from(
-    ["0.0.0.0/0", "10.0.0.0/8", "127.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1", "169.254.0.0/16:80"]
-)
+_IP_RULES = st.builds(lambda ip, port: f"{ip}{port}", st.ip_addresses(v=4), st.sampled_from(["", ":80", ":443"]))
+_CIDRS = st.sampled_from(["0.0.0.0/0", "10.0.0.0/8", "127.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1", "169.254.0.0/16:80"])
 _V6_RULES = st.sampled_from(["::/0", "2000::/3", "fc00::/7", "[::1]:80", "64:ff9b:1::/48"])
 _V4_LISTS = st.lists(_WORDS | _IP_RULES | _CIDRS, max_size=4)
-_LISTS = st.lists(
-    _WORDS | _IP_RULES | _CIDRS | _V6_RULES | st.sampled_from(["*.example", "a.example:80"]), max_size=4
-)
+_LISTS = st.lists(_WORDS | _IP_RULES | _CIDRS | _V6_RULES | st.sampled_from(["*.example", "a.example:80"]), max_size=4)
 _PORTS = st.sampled_from([25, 80, 443, 5432])
 _V4 = st.ip_addresses(v=4) | st.sampled_from(
     [IPv4Address(text) for text in ("0.0.0.0", "127.0.0.1", "10.0.0.1", "169.254.169.254", "8.8.8.8")]
@@ -217,7 +203,7 @@ def test_literal_and_resolved_address_get_the_same_verdict(
 def test_hiding_an_address_changes_nothing(
     embed: Callable[[IPv4Address], IPv6Address], allow: list[str], deny: list[str], ip: IPv4Address, port: int
 ) -> None:
-    """K4: v4-mapped, -translated, -compatible, NAT64 and 6to4 spellings get the plain verdict."""
+    """K4: v4-mapped, v4-translated, v4-compatible, NAT64 and 6to4 spellings get the plain address's verdict."""
     hidden = embed(ip)
     if hidden in {IPv6Address("::"), IPv6Address("::1")}:
         return
@@ -256,9 +242,7 @@ def test_deny_only_closes_and_allow_only_opens(
 
 
 @given(_ANY_IP, st.sampled_from(["a.example", "db", "localhost", "db.internal"]))
-def test_default_opens_only_public_addresses_and_never_port_25(
-    ip: IPv4Address | IPv6Address, hostname: str
-) -> None:
+def test_default_opens_only_public_addresses_and_never_port_25(ip: IPv4Address | IPv6Address, hostname: str) -> None:
     """K4: whatever a name resolves to."""
     assert not is_allowed(DEFAULT, ip, 25, hostname)
     if is_allowed(DEFAULT, ip, 443, hostname):

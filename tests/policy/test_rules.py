@@ -280,9 +280,7 @@ PUBLIC, SITE, LINK, META, HERE, RESERVED = (
         ("public", "db", []),
     ],
 )
-def test_name_rule_opens_what_the_name_can_be_trusted_with(
-    rule: str, hostname: str, opened: list[str]
-) -> None:
+def test_name_rule_opens_what_the_name_can_be_trusted_with(rule: str, hostname: str, opened: list[str]) -> None:
     """K4: DNS rebinding; whoever answers for a name must not choose this host, metadata, or your network."""
     everywhere = [PUBLIC, SITE, LINK, META, HERE, RESERVED]
     parsed = parse_rule(rule)
@@ -291,9 +289,7 @@ def test_name_rule_opens_what_the_name_can_be_trusted_with(
 
 _RULE_LIKE = st.text("019.:[]/%*abxé８ \t@-_", max_size=30)
 _PIECES = st.lists(
-    st.sampled_from(
-        ["public", "10.0.0.0", "/8", ":80", "*.", "example.com", "[", "::1", "]", "::ffff:0:0", "/96"]
-    ),
+    st.sampled_from(["public", "10.0.0.0", "/8", ":80", "*.", "example.com", "[", "::1", "]", "::ffff:0:0", "/96"]),
     max_size=4,
 ).map("".join)
 

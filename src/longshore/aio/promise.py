@@ -86,6 +86,11 @@ class Promise(Generic[T]):
         else:
             self._callbacks.append(callback)
 
+    def remove_done_callback(self, callback: Callable[[Promise[T]], object]) -> None:
+        """Forget ``callback``, if it is still waiting to be called."""
+        if self._callbacks is not None and callback in self._callbacks:
+            self._callbacks.remove(callback)
+
     # -- for the owner ---------------------------------------------------------------------------
 
     def resolve(self, value: T) -> None:

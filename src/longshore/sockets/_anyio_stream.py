@@ -98,6 +98,8 @@ class AnyioStream(ByteStream):
         """
         with self._sending:
             await checkpoint()
+            if self._was_closed:
+                raise anyio.ClosedResourceError("send_eof() after aclose()")
             self._eof_was_sent = True
             try:
                 await self._held.writer.close()
@@ -122,7 +124,7 @@ class AnyioStream(ByteStream):
             await checkpoint()
             await closed
         except SocketError as exc:
-            if exc is not self._told:
+            if exc is not self._told and not _is_wanted(exc):
                 raise self._mapped(exc, ours=False) from exc
         finally:
             if not closed.done():
@@ -142,6 +144,11 @@ class AnyioStream(ByteStream):
             return {}
         tls = {} if extra.ssl_object is None else _tls_attributes(extra.ssl_object)
         return {**_socket_attributes(extra), **tls}
+
+
+def _is_wanted(error: SocketError) -> bool:
+    """Return whether this program has aborted the socket, and not just failed to flush it in time."""
+    return isinstance(error, ClosedError) and error.during != "close"
 
 
 def _socket_attributes(extra: ExtraInfo) -> dict[Any, Callable[[], Any]]:

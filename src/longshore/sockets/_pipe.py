@@ -9,6 +9,7 @@ from longshore.errors import ClosedError, SocketError
 
 if TYPE_CHECKING:
     from longshore.aio.abort import AbortSignal
+    from longshore.aio.promise import Promise
     from longshore.sockets._readable import ReadableStream, ReadableStreamReader
     from longshore.sockets._writable import WritableStream, WritableStreamWriter
 
@@ -50,29 +51,23 @@ async def pipe(
 async def _copy(
     reader: ReadableStreamReader, writer: WritableStreamWriter, *, prevent_abort: bool, prevent_cancel: bool
 ) -> None:
-    await _until_ready(reader, writer, prevent_cancel=prevent_cancel)
-    while True:
-        try:
-            data = await reader.read(PIECE_BYTES)
-        except SocketError as exc:
-            await _stop(None, None if prevent_abort else writer, exc)
-            raise
-        if not data:
-            return
-        try:
-            await writer.write(data)
-        except SocketError as exc:
-            await _stop(None if prevent_cancel else reader, None, exc)
-            raise
-
-
-async def _until_ready(reader: ReadableStreamReader, writer: WritableStreamWriter, *, prevent_cancel: bool) -> None:
-    """Wait until ``write()`` takes a chunk at once: one that was read and waits would be lost by a cancellation."""
-    try:
-        await writer.ready
-    except SocketError as exc:
-        await _stop(None if prevent_cancel else reader, None, exc)
-        raise
+    with _Watch(writer) as destination:
+        while True:
+            try:
+                data = await destination.read_from(reader)
+            except SocketError as exc:
+                if exc is destination.error:
+                    await _stop(None if prevent_cancel else reader, None, exc)
+                else:
+                    await _stop(None, None if prevent_abort else writer, exc)
+                raise
+            if not data:
+                return
+            try:
+                await writer.write(data)
+            except SocketError as exc:
+                await _stop(None if prevent_cancel else reader, None, exc)
+                raise
 
 
 async def _stop(reader: ReadableStreamReader | None, writer: WritableStreamWriter | None, reason: SocketError) -> None:
@@ -80,6 +75,47 @@ async def _stop(reader: ReadableStreamReader | None, writer: WritableStreamWrite
         await writer.abort(reason)
     if reader is not None:
         await reader.cancel(reason)
+
+
+class _Watch:
+    """Ends a read that waits when the destination fails meanwhile: nobody would notice before the next chunk.
+
+    It cancels the task only while that is suspended in the read, so the cancellation cannot hit anything else.
+    """
+
+    def __init__(self, writer: WritableStreamWriter) -> None:
+        self._closed = writer.closed
+        self._task: asyncio.Task[object] | None = None
+        self._interrupted = False
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> _Watch:
+        self._closed.add_done_callback(self._on_closed)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.remove_done_callback(self._on_closed)
+
+    async def read_from(self, reader: ReadableStreamReader) -> bytes:
+        task = asyncio.current_task()
+        assert task is not None
+        others = task.cancelling()
+        self._task = task
+        try:
+            return await reader.read(PIECE_BYTES)
+        except asyncio.CancelledError:
+            # As in asyncio.timeout(): only our own cancellation becomes an error, anybody else's goes on.
+            if self._interrupted and task.uncancel() <= others and self.error is not None:
+                raise self.error.with_traceback(None) from None
+            raise
+        finally:
+            self._task = None
+
+    def _on_closed(self, closed: Promise[None]) -> None:
+        self.error = closed.exception()
+        if self.error is not None and self._task is not None:
+            self._interrupted = True
+            self._task.cancel()
 
 
 class _Until:

@@ -1,0 +1,593 @@
+"""``Socket``: how it ends, and how it is upgraded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from longshore import (
+    AbortController,
+    AbortSignal,
+    ArgumentTypeError,
+    ArgumentValueError,
+    ClosedError,
+    ConnectTimeout,
+    ResetError,
+    Socket,
+    SocketError,
+    TlsError,
+    TlsOptions,
+    UsageError,
+    connect,
+)
+from longshore.testing import MemoryDialer
+from tests.conformance.starttls_server import serve_pings
+from tests.links import TlsPeer, black_hole, ending, linked, linked_tls, outcome, refusing_address
+from tests.testing.raw import RawPeer, RawServer
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    Reading = Callable[[Socket], Coroutine[Any, Any, object]]
+
+# -- K5: failure is never end-of-file ------------------------------------------------------------
+
+
+async def iterate(socket: Socket) -> list[bytes]:
+    return [chunk async for chunk in socket.readable]
+
+
+async def iterate_reader(socket: Socket) -> list[bytes]:
+    return [chunk async for chunk in socket.readable.get_reader()]
+
+
+READINGS: dict[str, Reading] = {
+    "read": lambda socket: socket.readable.read(),
+    "read_into": lambda socket: socket.readable.read_into(bytearray(16)),
+    "reader": lambda socket: socket.readable.get_reader().read(),
+    "async for": iterate,
+    "async for over a reader": iterate_reader,
+    "reader.closed": lambda socket: wait_for(socket.readable.get_reader().closed),
+}
+
+
+async def wait_for(promise: Any) -> object:
+    return await promise
+
+
+each_reading = pytest.mark.parametrize("read", READINGS.values(), ids=READINGS.keys())
+
+
+@each_reading
+async def test_a_refused_connect_raises_whoever_reads(read: Reading) -> None:
+    """K5: never an empty stream that ended well."""
+    with refusing_address() as address:
+        socket = connect(address)
+        with pytest.raises(ConnectionError):
+            await read(socket)
+
+
+@each_reading
+async def test_a_reset_raises_whoever_reads(read: Reading) -> None:
+    """K5: after what had arrived there is no end-of-file."""
+    async with linked() as (socket, peer):
+        peer.abort()
+        with pytest.raises(ResetError):
+            await read(socket)
+        assert isinstance(await outcome(socket.closed), ResetError)
+
+
+@each_reading
+async def test_a_failed_handshake_raises_whoever_reads(read: Reading, client_tls: TlsOptions) -> None:
+    """K5: the peer speaks no TLS."""
+    with RawServer() as server:
+        socket = connect(server.address, secure_transport="on", tls=client_tls)
+        async with await server.accept() as peer:
+            await peer.send(b"220 mail.example ESMTP\r\n")
+            with pytest.raises(TlsError, match="does not speak TLS"):
+                await read(socket)
+
+
+@each_reading
+async def test_a_truncated_stream_raises_whoever_reads(
+    read: Reading, client_tls: TlsOptions, server_ssl_context: ssl.SSLContext
+) -> None:
+    """K5: TCP's end without close_notify."""
+    async with linked_tls(client_tls, server_ssl_context) as (socket, peer):
+        await peer.raw.send_eof()
+        with pytest.raises(TlsError, match="without close_notify"):
+            await read(socket)
+
+
+async def test_the_peers_alert_is_in_the_error(client_tls: TlsOptions, server_ssl_context: ssl.SSLContext) -> None:
+    """K5: a server that wants TLS 1.3 only refuses a client that has 1.2 only, and says so."""
+    del server_ssl_context
+    with RawServer() as server:
+        socket = connect(server.address, secure_transport="on", tls=client_tls)
+        async with await server.accept() as peer:
+            await peer.receive()
+            await peer.send(b"\x15\x03\x03\x00\x02\x02\x28")  # fatal handshake_failure
+            with pytest.raises(TlsError) as caught:
+                await socket.opened
+            assert caught.value.alert == "handshake_failure"
+            assert "handshake_failure" in str(caught.value)
+
+
+async def test_bytes_before_a_reset_can_be_read_unless_the_kernel_dropped_them() -> None:
+    """K5: whatever is read, the end is the error."""
+    async with linked() as (socket, peer):
+        await peer.send(b"last words")
+        assert await socket.readable.read(4) == b"last"
+        peer.abort()
+        with pytest.raises(ResetError):
+            await iterate(socket)
+
+
+async def test_writing_to_a_reset_connection_raises() -> None:
+    """K5: also when nobody read before."""
+    async with linked() as (socket, peer):
+        peer.abort()
+        assert isinstance(await outcome(socket.closed), ResetError)
+        with pytest.raises(ResetError):
+            await socket.writable.write(b"lost")
+        with pytest.raises(ResetError):
+            await socket.writable.close()
+
+
+# -- K6: opened and closed settle ----------------------------------------------------------------
+
+
+async def test_errors_nobody_looks_at_are_not_logged() -> None:
+    """K6: this test fails if the loop hears of "exception was never retrieved"."""
+    with refusing_address() as address:
+        socket = connect(address)
+        with pytest.raises(ConnectionError):
+            await socket.readable.read()
+        del socket
+
+
+async def test_opened_and_closed_have_the_interface_of_a_promise() -> None:
+    """K6: ``done()``, ``result()``, ``exception()``, before and after."""
+    async with linked() as (socket, _):
+        assert socket.opened.done()
+        assert socket.opened.result() is await socket.opened
+        assert socket.opened.exception() is None
+        for method in (socket.closed.result, socket.closed.exception):
+            with pytest.raises(asyncio.InvalidStateError, match="not settled"):
+                method()
+        socket.abort("why not")
+        error = socket.closed.exception()
+        assert isinstance(error, ClosedError)
+        with pytest.raises(ClosedError):
+            socket.closed.result()
+
+
+async def test_cancelling_who_waits_for_closed_does_not_touch_the_socket() -> None:
+    """K13: the waiting task is cancelled, nobody else."""
+    async with linked() as (socket, peer):
+        waiting = asyncio.create_task(wait_for(socket.closed))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await peer.send(b"alive")
+        assert await socket.readable.read() == b"alive"
+
+
+# -- K7: the peer's end --------------------------------------------------------------------------
+
+
+async def test_a_reset_behind_unread_bytes_is_noticed() -> None:
+    """K7: nobody reads, and the socket still learns that it is over."""
+    async with linked() as (socket, peer):
+        await peer.send(b"nobody reads this")
+        await socket.writable.write(b"ping")
+        assert await peer.receive_exactly(4) == b"ping"
+        peer.abort()
+        assert isinstance(await outcome(socket.closed), ResetError)
+
+
+async def test_a_reset_is_noticed_when_nobody_reads() -> None:
+    """K7: the same without unread bytes."""
+    async with linked() as (socket, peer):
+        peer.abort()
+        assert isinstance(await outcome(socket.closed), ResetError)
+
+
+# -- K8: close and abort -------------------------------------------------------------------------
+
+
+async def test_close_flushes_what_was_written() -> None:
+    """K8: 4 MiB are in the queue when it is called; the peer gets them and a FIN."""
+    with RawServer(receive_buffer_bytes=4096) as server:
+        socket = connect(server.address, high_water_mark=8 << 20)
+        async with await server.accept() as peer:
+            await socket.writable.write(bytes(4 << 20))
+            await socket.opened
+            closing = socket.close()
+            data, end = await peer.receive_until_end()
+            assert (len(data), end) == (4 << 20, "eof")
+            await closing
+
+
+async def test_close_is_idempotent_and_is_closed() -> None:
+    """K8: every call returns the one promise; the first reason counts."""
+    async with linked() as (socket, _):
+        first, second = socket.close("first"), socket.close("second")
+        assert first is second is socket.closed
+        await first
+        assert socket.close() is first
+        with pytest.raises(ClosedError, match="first"):
+            await socket.readable.read()
+
+
+async def test_close_after_a_failure_raises_the_failure() -> None:
+    """K8: it does not hide how the socket ended."""
+    with refusing_address() as address:
+        socket = connect(address)
+        error = await outcome(socket.closed)
+        with pytest.raises(ConnectionError) as caught:
+            await socket.close()
+        assert caught.value is error
+
+
+@pytest.mark.parametrize(("value", "error"), [("soon", ArgumentTypeError), (True, ArgumentTypeError)])
+async def test_close_refuses_a_wrong_timeout_type(value: Any, error: type[Exception]) -> None:
+    """K8: and nothing has changed then."""
+    async with linked() as (socket, peer):
+        with pytest.raises(error, match="timeout_s"):
+            socket.close(timeout_s=value)
+        await socket.writable.write(b"open")
+        assert await peer.receive_exactly(4) == b"open"
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), 10**400])
+async def test_close_refuses_a_wrong_timeout_value(value: Any) -> None:
+    """K8: and nothing has changed then."""
+    async with linked() as (socket, peer):
+        with pytest.raises(ArgumentValueError, match="timeout_s"):
+            socket.close(timeout_s=value)
+        await socket.writable.write(b"open")
+        assert await peer.receive_exactly(4) == b"open"
+
+
+async def test_close_may_wait_for_no_time_or_for_ever() -> None:
+    """K8: 0 resets what cannot be sent at once; None waits."""
+    with RawServer(receive_buffer_bytes=4096) as server:
+        for timeout_s, expected in ((0, "reset"), (None, "eof")):
+            socket = connect(server.address, high_water_mark=64 << 20)
+            async with await server.accept() as peer, ending(socket):
+                await socket.opened
+                await socket.writable.write(bytes(16 << 20))
+                closing = socket.close(timeout_s=timeout_s)
+                if expected == "reset":
+                    assert isinstance(await outcome(closing), ClosedError)
+                assert (await peer.receive_until_end())[1] == expected
+                await outcome(closing)
+
+
+async def test_close_while_the_dialer_hangs_ends_it() -> None:
+    """K8: the dial is cancelled; early bytes are given up, and their writer is told."""
+    dialer = MemoryDialer()
+    dialer.hang()
+    socket = connect("db.example:1", dialer=dialer)
+    writer = socket.writable.get_writer()
+    await writer.write(b"early")
+    await socket.close()
+    for promise in (socket.opened, writer.closed):
+        assert isinstance(await outcome(promise), ClosedError)
+
+
+async def test_abort_is_synchronous() -> None:
+    """K8: when it returns, ``closed`` is settled and the peer gets a RST."""
+    async with linked() as (socket, peer):
+        socket.abort()
+        assert socket.closed.done()
+        assert (await peer.receive_until_end())[1] == "reset"
+
+
+async def test_abort_ends_a_close_that_flushes() -> None:
+    """K8: abort wins over close."""
+    with RawServer(receive_buffer_bytes=4096) as server:
+        socket = connect(server.address, high_water_mark=64 << 20)
+        async with await server.accept() as peer, ending(socket):
+            await socket.opened
+            await socket.writable.write(bytes(32 << 20))
+            closing = socket.close()
+            socket.abort("no patience")
+            with pytest.raises(ClosedError, match="no patience"):
+                await closing
+            assert (await peer.receive_until_end())[1] == "reset"
+
+
+async def test_async_with_closes() -> None:
+    """K8: an orderly end at the end of the block."""
+    with RawServer() as server:
+        socket = connect(server.address)
+        async with await server.accept() as peer:
+            async with socket:
+                await socket.opened
+                await socket.writable.write(b"bye")
+            assert socket.closed.done()
+            assert await peer.receive_until_end() == (b"bye", "eof")
+
+
+async def test_async_with_aborts_when_an_exception_leaves() -> None:
+    """K8: the peer must not take an accident for a clean end."""
+    with RawServer() as server:
+        socket = connect(server.address)
+        async with await server.accept() as peer:
+            with pytest.raises(ZeroDivisionError):
+                await fail_inside(socket)
+            assert (await peer.receive_until_end())[1] == "reset"
+            error = await outcome(socket.closed)
+            assert isinstance(error, ClosedError)
+            assert isinstance(error.reason, ZeroDivisionError)
+            assert error.__cause__ is error.reason
+
+
+async def fail_inside(socket: Socket) -> None:
+    async with socket:
+        await socket.opened
+        raise ZeroDivisionError
+
+
+async def test_async_with_leaves_an_upgraded_socket_alone(
+    client_tls: TlsOptions, server_ssl_context: ssl.SSLContext
+) -> None:
+    """K9: the connection belongs to the new socket."""
+    with RawServer() as server:
+        socket = connect(server.address, secure_transport="starttls", tls=client_tls)
+        async with await server.accept() as peer:
+            async with socket:
+                secure = socket.start_tls()
+            async with ending(secure):
+                serving = asyncio.create_task(serve_pings(peer, server_ssl_context))
+                await secure.writable.write(b"ping\n")
+                assert await secure.readable.read() == b"pong\n"
+                await serving
+
+
+async def test_a_signal_aborts_an_open_socket() -> None:
+    """K8: at any time; its reason is the error's."""
+    controller = AbortController()
+    async with linked(signal=controller.signal) as (socket, peer):
+        controller.abort("stop")
+        error = await outcome(socket.closed)
+        assert isinstance(error, ClosedError)
+        assert error.reason == "stop"
+        assert (await peer.receive_until_end())[1] == "reset"
+
+
+async def test_a_signal_with_a_timeout_ends_a_hanging_connect() -> None:
+    """K8: the reason, a ``TimeoutError``, is the cause."""
+    with black_hole() as address:
+        socket = connect(address, signal=AbortSignal.timeout(0.02), connect_timeout_s=None)
+        error = await outcome(socket.opened)
+        assert isinstance(error, ClosedError)
+        assert isinstance(error.__cause__, TimeoutError)
+        await outcome(socket.closed)
+
+
+# -- K9: start_tls -------------------------------------------------------------------------------
+
+
+async def pending_read(socket: Socket, _: RawPeer) -> AsyncIterator[None]:
+    reading = asyncio.create_task(wait_for(socket.readable.read()))
+    await asyncio.sleep(0)
+    yield
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def pending_write(socket: Socket, peer: RawPeer) -> AsyncIterator[None]:
+    count = 32 << 20
+    writing = asyncio.create_task(wait_for(socket.writable.write(bytes(count))))
+    await asyncio.sleep(0)
+    assert not writing.done()
+    yield
+    await peer.receive_exactly(count)
+    await writing
+
+
+async def locked_readable(socket: Socket, _: RawPeer) -> AsyncIterator[None]:
+    reader = socket.readable.get_reader()
+    yield
+    reader.release_lock()
+
+
+async def locked_writable(socket: Socket, _: RawPeer) -> AsyncIterator[None]:
+    writer = socket.writable.get_writer()
+    yield
+    writer.release_lock()
+
+
+async def nothing(_: Socket, __: RawPeer) -> AsyncIterator[None]:
+    yield
+
+
+OBSTACLES: list[tuple[str, Any, dict[str, Any], str]] = [
+    ("off", nothing, {}, "needs connect"),
+    ("starttls", pending_read, {}, "pending"),
+    ("starttls", pending_write, {}, "pending"),
+    ("starttls", locked_readable, {}, "locked"),
+    ("starttls", locked_writable, {}, "locked"),
+    ("starttls", nothing, {"sni": "a..b"}, "sni"),
+    ("starttls", nothing, {"sni": "bücher.example"}, "sni"),
+    ("starttls", nothing, {"alpn": "h2"}, "alpn"),
+    ("starttls", nothing, {"tls": "yes"}, "tls"),
+    ("starttls", nothing, {"timeout_s": -1}, "timeout_s"),
+]
+
+
+@pytest.mark.parametrize(("mode", "prepare", "arguments", "says"), OBSTACLES)
+async def test_start_tls_that_raises_changes_nothing(
+    mode: str, prepare: Any, arguments: dict[str, Any], says: str
+) -> None:
+    """K9: the socket is not upgraded, not closed, and carries bytes both ways afterwards."""
+    async with linked(secure_transport=mode) as (socket, peer):
+        prepared = prepare(socket, peer)
+        await anext(prepared)
+        with pytest.raises(UsageError, match=says):
+            socket.start_tls(**arguments)
+        assert await anext(prepared, None) is None
+        assert not socket.upgraded
+        assert not socket.closed.done()
+        await socket.writable.write(b"there")
+        assert await peer.receive_exactly(5) == b"there"
+        await peer.send(b"back")
+        assert await socket.readable.read() == b"back"
+
+
+async def test_start_tls_inside_tls_raises_and_changes_nothing(
+    client_tls: TlsOptions, server_ssl_context: ssl.SSLContext
+) -> None:
+    """K9: a socket that speaks TLS goes on speaking it."""
+    async with linked_tls(client_tls, server_ssl_context) as (socket, peer):
+        with pytest.raises(UsageError, match="TLS already"):
+            socket.start_tls()
+        await socket.writable.write(b"there")
+        assert await peer.receive_exactly(5) == b"there"
+
+
+@pytest.mark.parametrize("how", ["close", "abort", "cancel", "end", "abort write"])
+async def test_start_tls_after_an_end_raises(how: str) -> None:
+    """K9: closed, or one direction of it over: there is nothing to upgrade."""
+    async with linked(secure_transport="starttls") as (socket, peer):
+        if how == "close":
+            await socket.close()
+        elif how == "abort":
+            socket.abort()
+        elif how == "cancel":
+            await socket.readable.cancel()
+        elif how == "end":
+            await socket.writable.close()
+        else:
+            await socket.writable.abort()
+        before = socket.closed.done()
+        with pytest.raises(UsageError, match="cannot start TLS"):
+            socket.start_tls()
+        assert socket.closed.done() == before
+        assert not socket.upgraded
+        del peer
+
+
+async def test_start_tls_flushes_in_plaintext_first(client_tls: TlsOptions, server_ssl_context: ssl.SSLContext) -> None:
+    """K9: a megabyte in the queue leaves before the ClientHello, whole."""
+    options: dict[str, Any] = {"secure_transport": "starttls", "high_water_mark": 2 << 20}
+    with RawServer(receive_buffer_bytes=4096) as server:
+        socket = connect(server.address, tls=client_tls, **options)
+        async with await server.accept() as peer:
+            await socket.opened
+            await socket.writable.write(b"x" * (1 << 20))
+            secure = socket.start_tls()
+            async with ending(secure):
+                assert await peer.receive_exactly(1 << 20) == b"x" * (1 << 20)
+                serving = asyncio.create_task(serve_pings(peer, server_ssl_context))
+                await secure.writable.write(b"ping\n")
+                assert await secure.readable.read() == b"pong\n"
+                await serving
+
+
+async def test_plaintext_in_the_middle_of_the_handshake_fails_it(client_tls: TlsOptions) -> None:
+    """K9: injected after our ClientHello it is no TLS record."""
+    async with linked(secure_transport="starttls", tls=client_tls) as (socket, peer):
+        secure = socket.start_tls()
+        async with ending(secure):
+            await peer.receive()
+            await peer.send(b"250 injected\r\n")
+            assert isinstance(await outcome(secure.opened), TlsError)
+            assert isinstance(await outcome(secure.closed), TlsError)
+            assert await outcome(socket.closed) is None
+
+
+async def test_the_peers_end_before_the_handshake_fails_it(client_tls: TlsOptions) -> None:
+    """K5: the peer hangs up instead of answering."""
+    async with linked(secure_transport="starttls", tls=client_tls) as (socket, peer):
+        secure = socket.start_tls()
+        async with ending(secure):
+            await peer.receive()
+            await peer.send_eof()
+            error = await outcome(secure.opened)
+            assert isinstance(error, TlsError)
+            assert error.truncated
+
+
+async def test_start_tls_of_a_connect_that_fails_rejects_the_new_socket(client_tls: TlsOptions) -> None:
+    """K9: the failure is where the program looks now; the old socket's ``opened`` says it too."""
+    with refusing_address() as address:
+        socket = connect(address, secure_transport="starttls", tls=client_tls)
+        secure = socket.start_tls()
+        for promise in (secure.opened, secure.closed, socket.opened):
+            assert isinstance(await outcome(promise), ConnectionError)
+        assert await outcome(socket.closed) is None
+
+
+async def test_start_tls_has_the_timeout_of_connect_unless_told_otherwise(client_tls: TlsOptions) -> None:
+    """K9: ``connect_timeout_s`` bounds the handshake as well."""
+    options: dict[str, Any] = {"secure_transport": "starttls", "connect_timeout_s": 0.05}
+    async with linked(tls=client_tls, **options) as (socket, _):
+        secure = socket.start_tls()
+        error = await outcome(secure.opened)
+        assert isinstance(error, ConnectTimeout)
+        assert (error.timeout_s, error.during) == (0.05, "tls")
+        await outcome(secure.closed)
+
+
+async def test_the_old_readable_does_not_lose_what_it_did_not_read(client_tls: TlsOptions) -> None:
+    """K9: unread plaintext is not dropped silently, it fails the upgrade."""
+    async with linked(secure_transport="starttls", tls=client_tls) as (socket, peer):
+        await peer.send(b"unread")
+        assert await socket.readable.read(3) == b"unr"
+        secure = socket.start_tls()
+        assert isinstance(await outcome(secure.opened), TlsError)
+        await outcome(secure.closed)
+
+
+# -- K10: TLS half-close -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+async def test_the_peer_may_finish_after_our_close_notify(
+    version: Any, ca_file: Any, server_ssl_context: ssl.SSLContext
+) -> None:
+    """K10: two megabytes arrive after our end, then the peer's, and ``closed`` resolves."""
+    tls = TlsOptions(ca=ca_file, maximum_version=version)
+    async with linked_tls(tls, server_ssl_context) as (socket, peer):
+        await socket.writable.write(b"request")
+        await socket.writable.close()
+        assert await peer.receive_all() == b"request"
+        assert peer.ssl.version() == version
+        sending = asyncio.create_task(send_and_end(peer, bytes(2 << 20)))
+        assert len(b"".join(await iterate(socket))) == 2 << 20
+        await sending
+        await socket.closed
+
+
+async def test_bytes_that_had_arrived_survive_our_close_notify(
+    client_tls: TlsOptions, server_ssl_context: ssl.SSLContext
+) -> None:
+    """K10: what was decrypted or waiting when we end is still read."""
+    async with linked_tls(client_tls, server_ssl_context) as (socket, peer):
+        await peer.send(b"a" * 1000)
+        await peer.send(b"b" * 1000)
+        assert await socket.readable.read(10) == b"a" * 10
+        await socket.writable.close()
+        await peer.send(b"c" * 1000)
+        await peer.send_eof()
+        assert b"".join(await iterate(socket)) == b"a" * 990 + b"b" * 1000 + b"c" * 1000
+
+
+async def send_and_end(peer: TlsPeer, data: bytes) -> None:
+    await peer.send(data)
+    await peer.send_eof()
+
+
+async def test_every_error_is_a_socket_error() -> None:
+    """K5: one ``except`` catches whatever ends a socket."""
+    for error in (ClosedError, ConnectTimeout, ResetError, TlsError, UsageError):
+        assert issubclass(error, SocketError)
