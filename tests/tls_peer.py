@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class TlsPeer:
     def __init__(self, raw: RawPeer, context: ssl.SSLContext) -> None:
         self.raw = raw
         self.engine = TlsEngine(context)
+        self._send_error: ConnectionError | None = None
 
     async def handshake(self) -> None:
         """Answer the client's handshake.
@@ -127,6 +129,21 @@ class TlsPeer:
         except ssl.SSLZeroReturnError:
             return b""
 
+    async def receive_exactly(self, count: int) -> bytes:
+        """Return ``count`` bytes."""
+        received = bytearray()
+        while len(received) < count:
+            data = await self._complete(partial(self.engine.ssl.read, count - len(received)))
+            assert data, f"close_notify after {len(received)} of {count} bytes"
+            received += data
+        return bytes(received)
+
+    async def receive_all(self) -> bytes:
+        """Return everything up to the client's close_notify."""
+        data, end = await self.receive_until_end()
+        assert end == "eof"
+        return data
+
     async def receive_until_end(self) -> tuple[bytes, str]:
         """Return everything, and ``"eof"``, ``"truncated"`` or ``"reset"``."""
         received = bytearray()
@@ -145,7 +162,7 @@ class TlsPeer:
                 result = call()
             except ssl.SSLWantReadError:
                 await self._flush()
-                self.engine.feed(await self.raw.receive())
+                self.engine.feed(await self._receive())
             except ssl.SSLError:
                 await self._flush()
                 raise
@@ -155,8 +172,16 @@ class TlsPeer:
 
     async def _flush(self) -> None:
         if data := self.engine.take():
-            with contextlib.suppress(ConnectionError):  # the client is gone; what it sent before can be read
+            try:
                 await self.raw.send(data)
+            except ConnectionError as exc:
+                self._send_error = exc  # what the client sent before can still be read
+
+    async def _receive(self) -> bytes:
+        data = await self.raw.receive()
+        if not data and self._send_error is not None:  # the kernel tells of a reset once, and it has told the sender
+            raise ConnectionResetError from self._send_error
+        return data
 
     def close(self) -> None:
         """Release the connection, without a close_notify."""

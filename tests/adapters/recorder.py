@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["BufferedRecorder", "Recorder"]
+from longshore.adapters.protocol import ProtocolTransport, create_connection
+from tests.testing.raw import RawServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tests.link import Link, Peer
+
+__all__ = ["BufferedRecorder", "Notes", "Recorder", "driven"]
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class _Notes:
+class Notes(asyncio.BaseProtocol):
     """What both kinds have in common.
 
     Args:
@@ -59,7 +71,7 @@ class _Notes:
         self.note("resume")
 
 
-class Recorder(_Notes, asyncio.Protocol):
+class Recorder(Notes, asyncio.Protocol):
     """Takes bytes."""
 
     def data_received(self, data: bytes) -> None:
@@ -67,7 +79,7 @@ class Recorder(_Notes, asyncio.Protocol):
         self.note("data")
 
 
-class BufferedRecorder(_Notes, asyncio.BufferedProtocol):
+class BufferedRecorder(Notes, asyncio.BufferedProtocol):
     """Offers a small buffer."""
 
     def __init__(self, *, keep_open: bool | None = None, buffer_bytes: int = 5) -> None:
@@ -81,3 +93,19 @@ class BufferedRecorder(_Notes, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self.received += self._buffer[:nbytes]
         self.note("data")
+
+
+@asynccontextmanager
+async def driven(
+    link: Link, factory: Callable[[], P], **options: Any
+) -> AsyncIterator[tuple[ProtocolTransport, P, Peer]]:
+    """Give a protocol that is driven, its transport and its peer."""
+    with RawServer(receive_buffer_bytes=4096) as server:
+        host, _, port = server.address.rpartition(":")
+        connecting = asyncio.ensure_future(create_connection(factory, host, int(port), **link.options, **options))
+        async with await link.accept(server) as peer:
+            transport, protocol = await connecting
+            try:
+                yield transport, protocol, peer
+            finally:
+                transport.abort()

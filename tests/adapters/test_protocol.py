@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
 from longshore import ClosedError, ResetError, TlsError, connect
-from longshore.adapters.protocol import ProtocolTransport, create_connection
-from tests.adapters.recorder import BufferedRecorder, Recorder
+from longshore.adapters.protocol import ProtocolTransport
+from tests.adapters.recorder import BufferedRecorder, Notes, Recorder, driven
 from tests.link import BIG, turns
-from tests.testing.raw import RawServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from tests.link import Link, Peer
-
-P = TypeVar("P", bound=asyncio.BaseProtocol)
-
-
-@asynccontextmanager
-async def driven(
-    link: Link, factory: Callable[[], P], **options: Any
-) -> AsyncIterator[tuple[ProtocolTransport, P, Peer]]:
-    """Give a protocol that is driven, its transport and its peer."""
-    with RawServer(receive_buffer_bytes=4096) as server:
-        host, _, port = server.address.rpartition(":")
-        connecting = asyncio.ensure_future(create_connection(factory, host, int(port), **link.options, **options))
-        async with await link.accept(server) as peer:
-            transport, protocol = await connecting
-            try:
-                yield transport, protocol, peer
-            finally:
-                transport.abort()
+    from tests.link import Link
 
 
 @pytest.mark.parametrize("factory", [Recorder, BufferedRecorder])
-async def test_bytes_arrive_and_leave(link: Link, factory: type[Recorder | BufferedRecorder]) -> None:
+async def test_bytes_arrive_and_leave(link: Link, factory: type[Notes]) -> None:
     async with driven(link, factory) as (transport, protocol, peer):
         assert protocol.calls == ["made"]
         assert protocol.transport is transport
@@ -55,7 +32,7 @@ async def test_bytes_arrive_and_leave(link: Link, factory: type[Recorder | Buffe
 
 
 @pytest.mark.parametrize("factory", [Recorder, BufferedRecorder])
-async def test_the_end_of_the_peer_ends_the_connection(link: Link, factory: type[Recorder | BufferedRecorder]) -> None:
+async def test_the_end_of_the_peer_ends_the_connection(link: Link, factory: type[Notes]) -> None:
     async with driven(link, factory) as (transport, protocol, peer):
         await peer.send(b"last")
         await peer.send_eof()
@@ -158,145 +135,6 @@ async def test_whoever_aborts_the_socket_is_named(link: Link) -> None:
         assert protocol.error.reason == "enough"
 
 
-@pytest.mark.parametrize("factory", [Recorder, BufferedRecorder])
-async def test_reading_can_be_paused(link: Link, factory: type[Recorder | BufferedRecorder]) -> None:
-    """K12: the peer is slowed down, and at most one chunk is held."""
-    async with driven(link, factory) as (transport, protocol, peer):
-        assert transport.is_reading()
-        await turns()  # now a read is pending
-        transport.pause_reading()
-        transport.pause_reading()
-        assert not transport.is_reading()
-        sending = asyncio.ensure_future(peer.send(BIG))
-        await turns()
-        assert not sending.done()
-        assert not protocol.received
-        transport.resume_reading()
-        transport.resume_reading()
-        await sending
-        assert await protocol.until_received(len(BIG)) == BIG
-
-
-async def test_reading_can_be_paused_from_within(link: Link) -> None:
-    class OneByOne(Recorder):
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            assert isinstance(self.transport, asyncio.Transport)
-            self.transport.pause_reading()
-
-    async with driven(link, OneByOne) as (transport, protocol, peer):
-        sending = asyncio.ensure_future(peer.send(BIG))
-        count = 0
-        while len(protocol.received) < len(BIG):
-            count += 1
-            while protocol.calls.count("data") < count:
-                await asyncio.sleep(0)
-            await turns(3)
-            assert protocol.calls.count("data") == count
-            transport.resume_reading()
-        await sending
-        assert protocol.received == BIG
-
-
-async def test_the_end_waits_while_reading_is_paused(link: Link) -> None:
-    async with driven(link, Recorder) as (transport, protocol, peer):
-        await turns()
-        transport.pause_reading()
-        await peer.send(b"last")
-        await peer.send_eof()
-        await turns()
-        assert protocol.calls == ["made"]
-        transport.resume_reading()
-        await protocol.until("lost")
-        assert protocol.calls == ["made", "data", "eof", "lost"]
-        assert protocol.error is None
-
-
-async def test_what_came_before_a_reset_is_delivered_when_reading_goes_on(link: Link) -> None:
-    """K7: the reset is noticed while nobody reads, and hides nothing."""
-    async with driven(link, Recorder) as (transport, protocol, peer):
-        transport.pause_reading()
-        await turns()
-        await peer.send(b"first ")
-        await turns()
-        await peer.send(b"second")
-        peer.abort()
-        with pytest.raises(ResetError):
-            await transport.socket.closed
-        await turns()
-        assert protocol.calls == ["made"]
-        transport.resume_reading()
-        await protocol.until("lost")
-        assert protocol.received == b"first second"
-        assert isinstance(protocol.error, ResetError)
-
-
-async def test_a_reset_reaches_a_writer_while_reading_is_paused(link: Link) -> None:
-    """Whoever writes must hear of it, though what was not read is then given up."""
-    async with driven(link, Recorder) as (transport, protocol, peer):
-        transport.pause_reading()
-        await peer.send(b"unread")
-        await turns()
-        peer.abort()
-        with pytest.raises(ResetError):
-            await transport.socket.closed
-        await turns()
-        assert protocol.calls == ["made"]
-        transport.write(b"more")
-        await protocol.until("lost")
-        assert isinstance(protocol.error, ResetError)
-        transport.resume_reading()
-        await turns()
-        assert protocol.calls == ["made", "lost"]
-
-
-async def test_a_writer_is_held_back_and_let_go(link: Link) -> None:
-    """K12."""
-    async with driven(link, Recorder) as (transport, protocol, peer):
-        transport.set_write_buffer_limits(high=1000, low=100)
-        assert transport.get_write_buffer_limits() == (100, 1000)
-        transport.write(BIG)
-        assert protocol.calls == ["made", "pause"]
-        transport.write(b"!")
-        assert protocol.calls == ["made", "pause"]
-        received = 0
-        while received < len(BIG) + 1:
-            received += len(await peer.receive())
-        await protocol.until("resume")
-        assert transport.get_write_buffer_size() <= 100
-
-
-async def test_a_writer_that_is_held_back_is_let_go_after_its_end(link: Link) -> None:
-    async with driven(link, Recorder) as (transport, protocol, peer):
-        transport.write(BIG)
-        transport.write_eof()
-        await turns()
-        assert protocol.calls == ["made", "pause"]
-        received, end = await peer.receive_until_end()
-        assert (len(received), end) == (len(BIG), "eof")
-        await protocol.until("resume")
-
-
-async def test_a_writer_that_is_held_back_hears_of_a_reset(link: Link) -> None:
-    async with driven(link, Recorder) as (transport, protocol, peer):
-        transport.pause_reading()
-        transport.write(BIG)
-        await peer.send(b"unread")
-        peer.abort()
-        await protocol.until("lost")
-        assert protocol.calls == ["made", "pause", "lost"]
-        assert isinstance(protocol.error, ResetError)
-
-
-async def test_a_lower_limit_holds_back_at_once(link: Link) -> None:
-    async with driven(link, Recorder) as (transport, protocol, _):
-        transport.set_write_buffer_limits(high=2 * len(BIG))
-        transport.write(BIG)
-        assert protocol.calls == ["made"]
-        transport.set_write_buffer_limits(high=0)
-        assert protocol.calls == ["made", "pause"]
-
-
 async def test_another_protocol_takes_over(link: Link) -> None:
     async with driven(link, Recorder) as (transport, first, peer):
         await turns()
@@ -313,7 +151,7 @@ async def test_another_protocol_takes_over(link: Link) -> None:
 
 
 async def test_a_socket_that_is_there_can_be_driven(link: Link) -> None:
-    """Over a socket without ``allow_half_open`` the peer's end closes the write side (K7), whatever the protocol says."""
+    """K7: without the option ``allow_half_open`` the peer's end closes the write side, whatever the protocol says."""
     async with link() as (socket, peer):
         protocol = Recorder(keep_open=True)
         ProtocolTransport(socket, protocol).start()

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -138,7 +138,7 @@ async def _assert_stays(socket: Socket, end: End) -> None:
         assert outcome == b"" if end is None else type(outcome) is type(end), f"{end!r} became {outcome!r}"
 
 
-async def settled(promise: Promise[None]) -> SocketError | None:
+async def settled(promise: Promise[Any]) -> SocketError | None:
     """Wait for a promise; return its error."""
     try:
         await promise

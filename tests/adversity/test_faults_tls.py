@@ -1,8 +1,8 @@
 """``connect()`` with TLS through a proxy that breaks the ciphertext at any byte, in any way, in either direction.
 
-What must hold, whatever happens: what is received is exactly the plaintext of the records that arrived whole; end-of-file
-is reported only when the peer's close_notify arrived (rule K5), truncation is ``TlsError(truncated)``; ``opened`` and
-``closed`` settle (K6); nothing is leaked (the test loop looks).
+What must hold, whatever happens: what is received is exactly the plaintext of the records that arrived whole;
+end-of-file is reported only when the peer's close_notify arrived (rule K5), truncation is ``TlsError(truncated)``;
+``opened`` and ``closed`` settle (K6); nothing is leaked (the test loop looks).
 """
 
 from __future__ import annotations
@@ -272,7 +272,7 @@ async def test_a_handshake_cut_anywhere_fails_everything_in_the_same_way(
         socket = connection.socket
         if early_write:
             await socket.writable.write(b"early")
-        opened = await settled(socket.opened)  # type: ignore[arg-type]  # only its error matters
+        opened = await settled(socket.opened)
         if opened is None:
             socket.close()
             await settled(socket.closed)
@@ -298,7 +298,7 @@ async def test_a_stalled_handshake_is_bounded(version: TlsVersion, direction: st
             socket = connect(proxy.address, secure_transport="on", sni=NAME, tls=TRUST, connect_timeout_s=0.05)
             async with TlsPeer(await server.accept(), CONTEXTS[version]) as peer:
                 serving = asyncio.create_task(peer.handshake())
-                error = await settled(socket.opened)  # type: ignore[arg-type]  # only its error matters
+                error = await settled(socket.opened)
                 assert isinstance(error, ConnectTimeout)
                 assert error.during == "tls"
                 assert isinstance(await settled(socket.closed), ConnectTimeout)
@@ -320,7 +320,7 @@ async def test_a_stalled_reader_can_be_ended(version: TlsVersion, ending: str) -
         async with FaultProxy(server.address, to_client=[Stall(10_000)]) as proxy:
             socket = connect(proxy.address, secure_transport="on", sni=NAME, tls=TRUST)
             async with TlsPeer(await server.accept(), CONTEXTS[version]) as peer:
-                await asyncio.gather(peer.handshake(), settled(socket.opened))  # type: ignore[arg-type]  # its error
+                await asyncio.gather(peer.handshake(), settled(socket.opened))
                 serving = asyncio.create_task(serve(peer))
                 await proxy.wait_stalled()
                 reading = asyncio.create_task(socket.readable.read())

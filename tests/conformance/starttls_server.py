@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.links import TlsPeer
+from tests.tls_peer import TlsPeer
 
 if TYPE_CHECKING:
     import ssl

@@ -26,7 +26,7 @@ from longshore import (
 from longshore.testing import StaticResolver
 from tests.certificates import CertificateFiles, server_context
 from tests.conformance.starttls_server import serve_pings
-from tests.links import black_hole, ending, linked, linked_tls, outcome, refusing_address
+from tests.loopback import black_hole, ending, linked, linked_tls, outcome, refusing_address
 from tests.testing.raw import RawServer
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from longshore import ClosedError
-from tests.links import linked, linked_tls
+from tests.loopback import linked, linked_tls
 
 if TYPE_CHECKING:
     import ssl

@@ -9,7 +9,7 @@ import pytest
 
 from longshore import ConnectError, Socket, connect, set_default_dialer
 from longshore.testing import MemoryDialer, RoutedDialer
-from tests.links import ending, linked, outcome
+from tests.loopback import ending, linked, outcome
 from tests.testing.raw import RawServer
 
 

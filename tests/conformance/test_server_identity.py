@@ -19,8 +19,9 @@ from longshore import TlsError, TlsOptions, UsageError, connect
 from longshore.testing import RoutedDialer
 from tests.certificates import CertificateFiles, server_context
 from tests.conformance.server_identities import ROWS, Row
-from tests.links import TlsPeer, ending, outcome
+from tests.loopback import ending, outcome
 from tests.testing.raw import RawServer
+from tests.tls_peer import TlsPeer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,11 +112,12 @@ async def test_certificate_is_accepted_for_its_hosts_only(row: Row, authority: A
     if row.host in NO_HOSTS:
         assert not row.expected
         with pytest.raises(UsageError):
-            connect((row.host, 443), **options)  # type: ignore[arg-type]  # that is the point
+            connect({"hostname": row.host, "port": 443}, **options)
         return
+    host = str(row.host)
     context = server_context(issue(authority, row, tmp_path))
     with RawServer() as server:
-        socket = connect((row.host, 443), **options, dialer=RoutedDialer({f"{row.host}:443": server.address}))
+        socket = connect((host, 443), **options, dialer=RoutedDialer({f"{host}:443": server.address}))
         async with await server.accept() as peer, ending(socket):
             serving = asyncio.create_task(serve(peer, context))
             error = await outcome(socket.opened)

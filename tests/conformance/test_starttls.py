@@ -11,7 +11,7 @@ import pytest
 from longshore import ClosedError, TlsError, UsageError
 from tests.certificates import CertificateFiles, server_context
 from tests.conformance.starttls_server import agree_on_tls, greet, serve_pings
-from tests.links import ending, linked, outcome
+from tests.loopback import ending, linked, outcome
 
 if TYPE_CHECKING:
     from longshore import TlsOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,14 +15,16 @@ from longshore import (
     ClosedError,
     ConnectTimeout,
     DirectDialer,
+    Socket,
     TlsOptions,
     connect,
 )
 from longshore.testing import MemoryDialer, RoutedDialer, StreamDriver
 from tests.certificates import CertificateFiles, server_context
 from tests.conformance.starttls_server import serve_pings
-from tests.links import TlsPeer, ending, linked, linked_tls, outcome
+from tests.loopback import ending, linked, linked_tls, outcome
 from tests.testing.raw import RawServer
+from tests.tls_peer import TlsPeer
 
 if TYPE_CHECKING:
     from longshore.abc import Connection, DialRequest
@@ -179,7 +181,7 @@ async def test_tls_over_any_byte_stream(client_tls: TlsOptions, server_ssl_conte
     socket = connect("localhost:1", secure_transport="on", tls=client_tls, dialer=dialer)
     far = StreamDriver(await dialer.accept())
     async with ending(socket):
-        peer = TlsPeer(far, server_ssl_context)
+        peer = TlsPeer(cast("Any", far), server_ssl_context)
         await peer.handshake()
         await socket.writable.write(b"Hello")
         assert await peer.receive_exactly(5) == b"Hello"
@@ -206,7 +208,7 @@ async def test_tls_in_tls(client_tls: TlsOptions, server_ssl_context: ssl.SSLCon
         async with await server.accept() as raw, ending(socket):
             outer = TlsPeer(raw, server_ssl_context)
             await outer.handshake()
-            inner = TlsPeer(outer, server_ssl_context)
+            inner = TlsPeer(cast("Any", outer), server_ssl_context)
             await inner.handshake()
             await socket.writable.write(bytes(100_000))
             await socket.writable.close()
@@ -235,32 +237,27 @@ async def test_a_paused_reader_makes_the_writer_wait(
     """K12: while nobody reads the echo, ``write()`` waits at last; after that every byte comes back."""
     async with linked_tls(client_tls, server_ssl_context, allow_half_open=True) as (socket, peer):
         echoing = asyncio.create_task(echo(peer))
-        writer = socket.writable.get_writer()
-        written = 0
-        while writer.desired_size > 0:
-            writing = asyncio.create_task(writer.write(bytes(1 << 20)))
+        writing = asyncio.create_task(write_and_end(socket, 100))
+        while socket.writable._side.desired_size > 0:
             await asyncio.sleep(0)
-            written += 1 << 20
-            if not writing.done():
-                break
-        finishing = asyncio.create_task(finish(writing, socket))
+        assert not writing.done()
         received = 0
         async for chunk in socket.readable:
             received += len(chunk)
-        assert received == written
-        await finishing
-        await echoing
+        assert received == 100 << 18
+        await asyncio.gather(writing, echoing)
+
+
+async def write_and_end(socket: Socket, times: int) -> None:
+    for _ in range(times):
+        await socket.writable.write(bytes(1 << 18))
+    await socket.writable.close()
 
 
 async def echo(peer: TlsPeer) -> None:
     while data := await peer.receive():
         await peer.send(data)
     await peer.send_eof()
-
-
-async def finish(writing: asyncio.Task[None], socket: Any) -> None:
-    await writing
-    await socket.writable._close()
 
 
 async def test_the_upgraded_socket_inherits_its_options(

@@ -57,4 +57,4 @@ MAKERS = [memory, tcp, tls_1_2, tls_1_3]
 @pytest.mark.parametrize("check", STREAM_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("make_pair", MAKERS, ids=lambda make: make.__name__)
 async def test_the_contract_is_kept(make_pair: MakePair, check: StreamCheck) -> None:
-    await run_check(check, make_pair)
+    await run_check(check, make_pair, timeout_s=20.0)

@@ -182,7 +182,9 @@ async def test_time_that_runs_out_for_a_literal_says_so() -> None:
 async def test_time_that_runs_out_in_the_handshake_resets_the_peer(client_tls: TlsOptions) -> None:
     with RawServer() as server:
         dialing = asyncio.create_task(
-            DirectDialer().dial(request(server.address, tls=TlsRequest("127.0.0.1", options=client_tls), timeout_s=0.05))
+            DirectDialer().dial(
+                request(server.address, tls=TlsRequest("127.0.0.1", options=client_tls), timeout_s=0.05)
+            )
         )
         async with await server.accept() as peer:
             with pytest.raises(ConnectTimeout, match="during the TLS handshake"):

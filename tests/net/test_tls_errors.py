@@ -65,7 +65,9 @@ def test_an_error_without_a_reason_keeps_its_text() -> None:
     assert "odd thing" in str(map_tls_error(openssl_error(None, "odd thing"), "a:1", "read"))
 
 
-@pytest.mark.parametrize(("during", "text"), [("tls", "before the handshake was done"), ("read", "without close_notify")])
+@pytest.mark.parametrize(
+    ("during", "text"), [("tls", "before the handshake was done"), ("read", "without close_notify")]
+)
 def test_tcps_end_without_tlss_is_truncation(during: str, text: str) -> None:
     cause = ssl.SSLEOFError(8, "EOF occurred")
     error = map_tls_error(cause, "a:1", during)

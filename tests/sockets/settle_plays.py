@@ -453,6 +453,8 @@ async def dropped(scene: Scene) -> Subject:
         scene.forget()
         del socket
         gc.collect()
+        for _ in range(3):
+            await asyncio.sleep(0)
     assert [warning.category for warning in caught] == [ResourceWarning]
     assert await peer.receive_until_end() == (b"", "reset")
     return subject

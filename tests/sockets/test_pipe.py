@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from longshore import AbortController, ClosedError, ResetError, UsageError
-from tests.links import linked, linked_tls, outcome
+from tests.loopback import linked, linked_tls, outcome
 
 if TYPE_CHECKING:
     import ssl
@@ -30,14 +30,12 @@ async def test_everything_is_moved_and_the_end_too() -> None:
         piping = started(source, sink)
         sending = asyncio.create_task(source_peer.send(bytes(8 << 20)))
         await asyncio.sleep(0)
-        assert source.readable.locked
-        assert sink.writable.locked
+        assert [source.readable.locked, sink.writable.locked] == [True, True]
         assert len(await sink_peer.receive_exactly(8 << 20)) == 8 << 20
         await sending
         await source_peer.send_eof()
         await piping
-        assert not source.readable.locked
-        assert not sink.writable.locked
+        assert [source.readable.locked, sink.writable.locked] == [False, False]
         assert await sink_peer.receive_until_end() == (b"", "eof")
 
 
@@ -115,6 +113,40 @@ async def test_a_destination_that_fails_ends_an_idle_pipe() -> None:
         with pytest.raises(ResetError):
             await piping
         assert not source.readable.locked
+
+
+async def test_a_destination_that_had_failed_takes_nothing() -> None:
+    """K15: the pipe raises before it reads a byte."""
+    async with linked() as (source, source_peer), linked() as (sink, sink_peer):
+        sink_peer.abort()
+        await outcome(sink.closed)
+        await source_peer.send(b"unread")
+        with pytest.raises(ResetError):
+            await pipe(source, sink, prevent_cancel=True)
+        assert await source.readable.read() == b"unread"
+
+
+async def test_cancelling_an_idle_pipe_whose_destination_fails_is_a_cancellation() -> None:
+    """K13: a pipe that is cancelled and interrupted at once ends as cancelled."""
+    async with linked() as (source, _), linked() as (sink, _):
+        piping = started(source, sink)
+        await asyncio.sleep(0)
+        piping.cancel()
+        sink.abort()
+        with pytest.raises(asyncio.CancelledError):
+            await piping
+
+
+async def test_many_pipes_into_one_destination_leave_nothing_there() -> None:
+    """K13: a pipe that has ended is forgotten by its destination."""
+    async with linked() as (sink, sink_peer):
+        for _ in range(3):
+            async with linked() as (source, source_peer):
+                await source_peer.send(b"x")
+                await source_peer.send_eof()
+                await pipe(source, sink, prevent_close=True)
+        assert await sink_peer.receive_exactly(3) == b"xxx"
+        assert not sink._channel.writing.closed._callbacks
 
 
 async def test_a_signal_stops_the_pipe() -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from longshore import ArgumentTypeError, ArgumentValueError, ClosedError, ResetError, Socket, UsageError
+from longshore import ArgumentTypeError, ArgumentValueError, ClosedError, ResetError, Socket, UsageError, connect
 from longshore.testing._tcp import wait_acknowledged
-from tests.links import linked, linked_tls, outcome
+from tests.loopback import ending, linked, linked_tls, outcome
+from tests.testing.raw import RawServer
 
 if TYPE_CHECKING:
     import ssl
@@ -145,7 +146,7 @@ async def test_a_wrong_bound_is_refused_at_the_call(max_bytes: Any, error: type[
     """K15: before anything is awaited."""
     async with linked() as (socket, _):
         with pytest.raises(error, match="max_bytes"):
-            socket.readable.read(max_bytes)
+            _ = socket.readable.read(max_bytes)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ async def test_a_wrong_buffer_is_refused_at_the_call(buffer: Any, error: type[Ex
     """K15: and says what is wrong with it."""
     async with linked() as (socket, _):
         with pytest.raises(error, match=says):
-            socket.readable.read_into(buffer)
+            _ = socket.readable.read_into(buffer)
 
 
 # -- K15: locks ----------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ async def test_a_reader_locks_the_stream() -> None:
         assert await reader.read() == b"read by the reader"
         reader.release_lock()
         reader.release_lock()
-        assert not stream.locked
+        assert not socket.readable.locked
         await peer.send(b"and now by the stream")
         assert await stream.read() == b"and now by the stream"
 
@@ -271,12 +272,15 @@ async def test_cancel_and_the_end_of_writing_end_the_socket() -> None:
 
 async def test_cancel_before_the_connection_is_up() -> None:
     """K15: it holds from the first byte on."""
-    async with linked() as (first, _):
-        await first.close()
-    async with linked() as (socket, peer):
+    with RawServer() as server:
+        socket = connect(server.address)
         await socket.readable.cancel()
-        await peer.send(b"nobody wants this")
-        assert await read_all(socket.readable) == b""
+        assert not socket.opened.done()
+        async with await server.accept() as peer, ending(socket):
+            await peer.send(b"nobody wants this")
+            await socket.writable.write(b"but this")
+            assert await peer.receive_exactly(8) == b"but this"
+            assert await read_all(socket.readable) == b""
 
 
 async def test_a_reset_after_cancel_is_told_by_closed() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from longshore import ReadableStream, ResetError, UsageError
-from tests.links import linked, outcome
+from tests.loopback import linked, outcome
 
 LEAD = 65536
 
@@ -40,7 +40,7 @@ async def test_a_branch_is_a_stream_like_any_other() -> None:
         assert buffer == b"cde"
         reader = first.get_reader()
         with pytest.raises(UsageError, match="locked"):
-            first.read()
+            _ = first.read()
         assert await reader.read() == b"f"
         assert await reader.read() == b""
         await reader.closed

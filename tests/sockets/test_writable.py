@@ -10,7 +10,7 @@ import pytest
 
 from longshore import ArgumentTypeError, ClosedError, ResetError, UsageError, connect
 from longshore.testing import MemoryDialer, StreamDriver
-from tests.links import ending, linked, linked_tls, outcome
+from tests.loopback import ending, linked, linked_tls, outcome
 from tests.testing.raw import RawServer
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def test_something_else_is_refused_at_the_call(data: Any) -> None:
     """K15: before anything is awaited."""
     async with linked() as (socket, _):
         with pytest.raises(ArgumentTypeError, match="cannot write"):
-            socket.writable.write(data)
+            _ = socket.writable.write(data)
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -191,7 +191,7 @@ async def test_a_writer_locks_the_stream() -> None:
         assert await peer.receive_exactly(13) == b"by the writer"
         writer.release_lock()
         writer.release_lock()
-        assert not stream.locked
+        assert not socket.writable.locked
         await stream.write(b"by the stream")
         assert await peer.receive_exactly(13) == b"by the stream"
 
@@ -205,7 +205,7 @@ async def test_a_released_writer_is_of_no_use() -> None:
         old.release_lock()
         assert socket.writable.locked
         with pytest.raises(UsageError, match="released"):
-            old.write(b"")
+            _ = old.write(b"")
         for waiting in (old.close(), old.abort()):
             with pytest.raises(UsageError, match="released"):
                 await waiting

@@ -25,9 +25,7 @@ async def test_send_waits_for_room_and_receive_for_bytes() -> None:
 async def test_both_directions_may_wait_at_the_same_time() -> None:
     near, far = pair(capacity_bytes=1)
     data = bytes(range(256))
-    results = await asyncio.gather(
-        near.send(data), near.receive_exactly(256), far.send(data), far.receive_exactly(256)
-    )
+    results = await asyncio.gather(near.send(data), near.receive_exactly(256), far.send(data), far.receive_exactly(256))
     assert list(results) == [None, data, None, data]
 
 

@@ -98,9 +98,7 @@ def test_a_missing_program_is_named_with_its_package(
     assert "apt-get install --no-install-recommends no-such-package" in said
 
 
-def test_no_service_starts_while_packages_are_installed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_no_service_starts_while_packages_are_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     policy = tmp_path / "policy-rc.d"
     monkeypatch.setattr(system, "POLICY", policy)
     with system.no_service_starts():

@@ -22,11 +22,13 @@ _PENDING = object()
 class Promise(Generic[T]):
     """Settles exactly once, with a value or an error; awaitable any number of times, before or after."""
 
-    __slots__ = ("_callbacks", "_error", "_factory", "_value", "_waiters")
+    __slots__ = ("_callbacks", "_error", "_factory", "_value", "_waiters", "was_raised")
 
     def __init__(self) -> None:
         self._value: object = _PENDING
         self._error: BaseException | None = None
+        self.was_raised = False
+        """True once somebody was given the error."""
         self._factory: Callable[[], T] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
         self._callbacks: list[Callable[[Promise[T]], object]] | None = None
@@ -42,6 +44,7 @@ class Promise(Generic[T]):
             asyncio.InvalidStateError: it is not settled yet.
         """
         if self._error is not None:
+            self.was_raised = True
             # Without this the traceback would grow by a frame at every raise of the one exception.
             raise self._error.with_traceback(None)
         if self._value is _PENDING:
@@ -58,7 +61,13 @@ class Promise(Generic[T]):
         """
         if not self.done():
             raise asyncio.InvalidStateError("the promise is not settled yet; await it")
+        self.was_raised = self._error is not None
         return self._error
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while a task waits for it."""
+        return bool(self._waiters)
 
     def __await__(self) -> Generator[asyncio.Future[None], None, T]:
         """Wait until it is settled.

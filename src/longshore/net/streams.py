@@ -52,6 +52,14 @@ MAX_UNSENT_BYTES = 128 * 1024
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+def _stops_at_error(loop: AbstractEventLoop) -> bool:
+    """Tell whether the loop drops a descriptor at ``EPOLLERR``, as libuv does after one call of the reader.
+
+    When a reset arrives together with bytes, that one call is for the bytes, and of the reset nobody would ever hear.
+    """
+    return type(loop).__module__.startswith("uvloop")
+
+
 class FdStream:
     """A non-blocking connected stream socket (TCP or Unix) as a byte stream.
 
@@ -391,6 +399,8 @@ class FdStream:
         if not self._polling and not self._error and not self._is_starting:
             self._polling = True
             self._loop.add_reader(self._fd, self._on_readable)
+            if _stops_at_error(self._loop):
+                self._watch()
 
     def _unpoll(self) -> None:
         if self._polling:

@@ -25,7 +25,7 @@ import ssl
 from typing import TYPE_CHECKING, NoReturn
 
 from longshore.aio.waiter import Waiter
-from longshore.errors import SocketError, TlsError
+from longshore.errors import LimitExceeded, SocketError, TlsError
 from longshore.net.tls_errors import map_tls_error, truncated
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ __all__ = ["TlsStream"]
 # Four times the read size would not be faster, a sixteenth would cost a system call for each record.
 BATCH_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 16 * 1024  # RFC 8446 §5.1
+# What OpenSSL may have written by itself (an answered KeyUpdate is 27 bytes) and the peer has not taken.
+MAX_ANSWERS_BYTES = 64 * 1024
 
 
 class TlsStream:
@@ -168,7 +170,7 @@ class TlsStream:
         except ssl.SSLError as exc:
             self._fail(exc, "read")
         if self._outgoing.pending:
-            self._push()
+            self._answer()
         return data
 
     def _decrypt_into(self, buffer: memoryview) -> int | None:
@@ -184,8 +186,19 @@ class TlsStream:
         except ssl.SSLError as exc:
             self._fail(exc, "read")
         if self._outgoing.pending:
-            self._push()
+            self._answer()
         return count
+
+    def _answer(self) -> None:
+        """Send what OpenSSL has written on its own account; a peer that floods and takes no answer is cut off."""
+        if not self._push() and self._outgoing.pending > MAX_ANSWERS_BYTES:
+            self._error = LimitExceeded(
+                f"TLS read with {self._address} failed: the peer asks for KeyUpdates and does not take the answers",
+                address=self._address,
+                limit="unsent TLS answers in bytes",
+                value=MAX_ANSWERS_BYTES,
+            )
+            raise self._error
 
     def _pull(self, during: str) -> bool:
         """Move one piece of ciphertext inwards; False when there is none yet."""

@@ -23,7 +23,7 @@ def map_tls_error(error: ssl.SSLError, address: str, during: str) -> TlsError:
     """
     if isinstance(error, ssl.SSLEOFError):
         return truncated(error, address, during)
-    verify_reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else None
+    verify_reason = error.verify_message.rstrip(".") if isinstance(error, ssl.SSLCertVerificationError) else None
     reason = error.reason or str(error)
     found = _ALERT.search(reason)
     alert = found.group(1).lower() if found else None
@@ -54,9 +54,15 @@ def _phase(during: str) -> str:
     return "TLS handshake" if during == "tls" else f"TLS {during}"
 
 
+def _next_step(verify_reason: str) -> str:
+    if "mismatch" in verify_reason:
+        return "connect to a name that it has, or give that name as sni=..."
+    return "trust its CA with tls=TlsOptions(ca=...) if it is yours"
+
+
 def _explain(reason: str, alert: str | None, verify_reason: str | None) -> str:
     if verify_reason is not None:
-        return f"certificate refused: {verify_reason}; trust its CA with tls=TlsOptions(ca=...) if it is yours"
+        return f"certificate refused: {verify_reason}; {_next_step(verify_reason)}"
     if alert is not None:
         return f"the peer sent the alert {alert}"
     if reason in _NOT_TLS:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["Channel"]
 
 
+# How often a socket that only a pending call refers to is looked at.
+ORPHAN_CHECK_S = 0.05
+
+
 class Channel:
     """The owner of a connection (a ``longshore.abc.StreamOwner``).
 
@@ -54,6 +58,7 @@ class Channel:
         "_verdict",
         "address",
         "closed",
+        "is_error_told",
         "lifecycle",
         "opened",
         "options",
@@ -78,6 +83,7 @@ class Channel:
         self.writing = WriteSide(self, options.high_water_mark)
         self._abandoned = abandoned
         self._connection: Connection | None = None
+        self.is_error_told = False
         self._verdict: tuple[SocketError | None] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._handover: Promise[Connection] | None = None
@@ -169,14 +175,26 @@ class Channel:
         self.reading.fail(error)
         self.reading.detach()
         if state is State.CONNECTING:
-            self.writing.fail(error)
+            self._close_connecting(error)
+            return
         self.apply(Event.CLOSE, self.writing.abort_error or error)
         if self.is_closing and timeout_s is not None:
             self._close_timer = self._loop.call_later(timeout_s, self._on_close_timeout, timeout_s)
 
+    def _close_connecting(self, error: ClosedError) -> None:
+        """Stop connecting. ``closed`` rejects if that loses bytes a ``write()`` has accepted: never silently."""
+        lost_bytes = self.writing.queue.size_bytes
+        self.writing.fail(error)
+        if lost_bytes:
+            what = f"was closed before it was connected, so {lost_bytes} written bytes were never sent"
+            self.apply(Event.ABORT, self._closed_error(what, reason=error.reason, during="close"))
+        else:
+            self.apply(Event.CLOSE, error)
+
     def abort(self, reason: object = None) -> None:
         """Reset the connection now; while connecting, stop connecting."""
         error = self._closed_error("was aborted", reason=reason)
+        self.is_error_told = True
         if not self.lifecycle.is_finished:
             self.reading.fail(error)
             self.writing.fail(error)
@@ -228,20 +246,36 @@ class Channel:
         if handover is not None and handover.done() and handover.exception() is None:
             handover.result().stream.abort()
 
-    def abandon(self) -> bool:
-        """The last public object is gone; True when the socket was still open and had to be aborted."""
-        if self._loop.is_closed():
-            if self._connection is not None:
-                self._connection.stream.abort()
-            return not self.lifecycle.is_finished
-        if self.is_closing:
-            return False
+    def abandon(self, warn: Callable[[], None]) -> None:
+        """The last public object is gone: release, or reset, what is left of the connection.
+
+        May be called by the garbage collector in any thread and at any time.
+
+        Args:
+            warn: called when the socket was still open.
+        """
+        if not self._loop.is_closed():
+            if not self.lifecycle.is_finished or self._connection is not None:
+                self._loop.call_soon_threadsafe(self._reap, warn)
+            return
+        if self._connection is not None:
+            self._connection.stream.abort()
+        if not self.lifecycle.is_finished:
+            warn()
+
+    def _reap(self, warn: Callable[[], None]) -> None:
         if self.lifecycle.is_finished:
             if self._handover is None:
                 self._release(reset=False)
-            return False
-        self.abort("nobody refers to it any more")
-        return True
+        elif self._is_awaited():
+            # ``await connect(address).opened``: nobody has the socket, but somebody waits for its answer.
+            self._loop.call_later(ORPHAN_CHECK_S, self._reap, warn)
+        elif not self.is_closing:
+            self.abort("nobody refers to it any more")
+            warn()
+
+    def _is_awaited(self) -> bool:
+        return self.opened.is_awaited or self.closed.is_awaited or self.reading.is_pending or self.writing.is_pending
 
     # -- what the sides report -------------------------------------------------------------------
 

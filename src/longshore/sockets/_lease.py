@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,10 +29,9 @@ class Lease:
         self._line = opener.f_lineno if opener is not None else 0
 
     def __del__(self) -> None:
-        if self.channel.abandon():
-            warnings.warn(
-                f"a socket to {self.channel.address} was never closed; it was opened at {self._path}:{self._line}",
-                ResourceWarning,
-                source=self,
-                stacklevel=1,
-            )
+        self.channel.abandon(partial(_warn, str(self.channel.address), self._path, self._line))
+
+
+def _warn(address: str, path: str, line: int) -> None:
+    message = f"a socket to {address} was never closed; it was opened at {path}:{line}"
+    warnings.warn_explicit(message, ResourceWarning, path, line)

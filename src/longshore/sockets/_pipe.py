@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from longshore.errors import ClosedError, SocketError
 
@@ -51,6 +51,7 @@ async def pipe(
 async def _copy(
     reader: ReadableStreamReader, writer: WritableStreamWriter, *, prevent_abort: bool, prevent_cancel: bool
 ) -> None:
+    await _until_ready(reader, writer, prevent_cancel=prevent_cancel)
     with _Watch(writer) as destination:
         while True:
             try:
@@ -68,6 +69,15 @@ async def _copy(
             except SocketError as exc:
                 await _stop(None if prevent_cancel else reader, None, exc)
                 raise
+
+
+async def _until_ready(reader: ReadableStreamReader, writer: WritableStreamWriter, *, prevent_cancel: bool) -> None:
+    """Wait until ``write()`` takes a chunk at once: one that was read and waits would be lost by a cancellation."""
+    try:
+        await writer.ready
+    except SocketError as exc:
+        await _stop(None if prevent_cancel else reader, None, exc)
+        raise
 
 
 async def _stop(reader: ReadableStreamReader | None, writer: WritableStreamWriter | None, reason: SocketError) -> None:
@@ -89,7 +99,7 @@ class _Watch:
         self._interrupted = False
         self.error: BaseException | None = None
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Self:
         self._closed.add_done_callback(self._on_closed)
         return self
 
@@ -97,6 +107,8 @@ class _Watch:
         self._closed.remove_done_callback(self._on_closed)
 
     async def read_from(self, reader: ReadableStreamReader) -> bytes:
+        if self.error is not None:
+            raise self.error.with_traceback(None)
         task = asyncio.current_task()
         assert task is not None
         others = task.cancelling()

@@ -60,7 +60,7 @@ class ReadSide:
                 try:
                     data = stream.try_read(max_bytes)
                 except SocketError as exc:
-                    raise self._channel.on_read_error(exc) from exc.__cause__
+                    raise self._told(self._channel.on_read_error(exc)) from exc.__cause__
                 if data:
                     return data
                 if data is not None:
@@ -78,7 +78,7 @@ class ReadSide:
                 try:
                     count = stream.try_read_into(buffer)
                 except SocketError as exc:
-                    raise self._channel.on_read_error(exc) from exc.__cause__
+                    raise self._told(self._channel.on_read_error(exc)) from exc.__cause__
                 if count:
                     return count
                 if count is not None:
@@ -95,8 +95,12 @@ class ReadSide:
 
     def _is_over(self) -> bool:
         if self.error is not None:
-            raise self.error.with_traceback(None)
+            raise self._told(self.error).with_traceback(None)
         return self.ended
+
+    def _told(self, error: SocketError) -> SocketError:
+        self._channel.is_error_told = True
+        return error
 
     def look(self) -> None:
         """Find out, while nobody reads, whether the peer has ended; takes nothing (unless cancelled)."""
@@ -133,6 +137,7 @@ class ReadSide:
 
     def fail(self, error: SocketError) -> None:
         """Make this and every later read raise ``error``, unless the end was already reached."""
+        self.stream = None  # before the reader is woken: it runs inside wake()
         if not self.ended:
             self.error = self.error or error
             self._settle()

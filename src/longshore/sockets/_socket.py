@@ -39,7 +39,9 @@ DEFAULT_LINE_LIMIT_BYTES = 64 * 1024  # as in asyncio
 class Socket:
     """A TCP socket, plain or TLS; made by ``connect()`` and ``start_tls()`` only.
 
-    ``async with`` closes it at the end of the block, and aborts it when an exception leaves the block.
+    ``async with`` closes it at the end of the block, and aborts it when an exception leaves the block. An error that
+    ended the socket inside the block is raised at its end only if no call in the block has raised it. If something was
+    written and the connection is not up yet, the end of the block waits for it.
     """
 
     __slots__ = ("_channel", "_dialer", "_lease", "_readable", "_upgraded", "_writable")
@@ -125,9 +127,14 @@ class Socket:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        channel = self._channel
         if error is not None:
-            self._channel.abort(error)
+            channel.abort(error)
+        elif channel.lifecycle.is_finished and (channel.is_error_told or channel.opened.was_raised):
+            return  # the block has been told what happened, and went on
         elif not self._upgraded:
+            if channel.lifecycle.state is State.CONNECTING and channel.writing.queue.size_bytes:
+                await channel.opened  # what the block has written is not to be lost
             await self.close()
 
     # -- TLS -------------------------------------------------------------------------------------

@@ -89,6 +89,7 @@ class WriteSide:
             try:
                 sent = stream.try_write(data)
             except SocketError as exc:
+                self._channel.is_error_told = True
                 raise self._channel.on_write_error(exc) from exc.__cause__
             if sent == len(data):
                 return
@@ -124,6 +125,7 @@ class WriteSide:
             raise self._refusal()
 
     def _refusal(self) -> SocketError:
+        self._channel.is_error_told = True
         if self.error is None:
             return self._channel.peer_ended_error()
         return self.error.with_traceback(None)
