@@ -9,8 +9,8 @@
 
     await sweep(read, "at once")
 
-A *suspension* is a moment at which the coroutine gives control to the event loop. There are three ways to be unlucky with a
-cancellation there, see ``MODES``. After every attempt the sweep itself checks that no task and no
+A *suspension* is a moment at which the coroutine gives control to the event loop. There are three ways to be
+unlucky with a cancellation there, see ``MODES``. After every attempt the sweep itself checks that no task and no
 socket is left.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ssl
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -82,11 +82,16 @@ def openssl(function: str, ssl_object: ssl.SSLObject, *arguments: int) -> int:
 
     In CPython's ``PySSLSocket`` (``Modules/_ssl.c``) it is behind the object's head and a pointer to the Python socket.
     """
-    import _ssl  # noqa: PLC0415 - only this trick needs it
-
     inner: Any = ssl_object._sslobj  # type: ignore[attr-defined]  # what typeshed does not know
     pointer = ctypes.c_void_p.from_address(id(inner) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p))
-    return int(getattr(ctypes.CDLL(_ssl.__file__), function)(pointer, *arguments))
+    return int(getattr(_library(), function)(pointer, *arguments))
+
+
+@lru_cache
+def _library() -> ctypes.CDLL:
+    import _ssl  # noqa: PLC0415 - only this trick needs it
+
+    return ctypes.CDLL(_ssl.__file__)
 
 
 class TlsPeer:

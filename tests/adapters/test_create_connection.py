@@ -79,7 +79,7 @@ async def test_the_stream_protocol_of_asyncio_is_told_of_a_reset(link: Link) -> 
 @pytest.mark.one_loop("asyncio")
 @pytest.mark.parametrize("link", ["plain"], indirect=True)
 async def test_the_tls_of_asyncio_works_on_it(link: Link, client_context: ssl.SSLContext) -> None:
-    """``asyncio.sslproto.SSLProtocol``, a ``BufferedProtocol``, put on it by ``loop.start_tls()``; uvloop takes its own only."""
+    """``asyncio.sslproto.SSLProtocol``, put on it by ``loop.start_tls()``; uvloop's takes its own transports only."""
     loop = asyncio.get_running_loop()
     tls_link = type(link)(True, link.server_context, link.client_tls)
     with RawServer() as server:

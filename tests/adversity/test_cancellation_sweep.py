@@ -373,7 +373,7 @@ async def test_cancelling_close_does_not_stop_it(mode: str) -> None:
 async def test_cancel_and_abort_do_not_wait(what: str, mode: str) -> None:
     async def play(attempt: Attempt) -> None:
         async with plain() as (socket, _):
-            subjects = {
+            subjects: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
                 "readable.cancel": socket.readable.cancel,
                 "writable.abort": socket.writable.abort,
                 "reader.cancel": lambda: socket.readable.get_reader().cancel(),

@@ -64,20 +64,25 @@ async def run(one: Callable[[int], Awaitable[None]], numbers: list[int]) -> None
 async def test_ten_thousand_sockets_leave_nothing() -> None:
     """Every way to end one takes its turn."""
     with RawServer() as server:
-        server.sock.listen(2 * AT_ONCE)
+        turn = asyncio.Lock()
         endings = [by_close, by_peer, by_abort, by_reset, by_half_close]
 
         async def one(number: int) -> None:
-            socket = connect(server.address)
-            async with await server.accept() as peer:
-                # Whose peer it is nobody knows: fifty connect at once. So all that talk are told the same.
+            socket, peer = await meet(server, turn)
+            async with peer:
                 await socket.writable.write(b"?")
                 assert await peer.receive() == b"?"
                 await peer.send(b"!")
                 assert await socket.readable.read() == b"!"
-                await endings[number // AT_ONCE % len(endings)](socket, peer)
+                await endings[number % len(endings)](socket, peer)
 
         await repeat(one)
+
+
+async def meet(server: RawServer, turn: asyncio.Lock, **options: Any) -> tuple[Socket, RawPeer]:
+    """Connect; return both ends of one connection, which takes one at a time."""
+    async with turn:
+        return connect(server.address, **options), await server.accept()
 
 
 async def by_close(socket: Socket, peer: RawPeer) -> None:
@@ -143,12 +148,12 @@ async def test_ten_thousand_connects_that_are_given_up_leave_nothing() -> None:
 @pytest.mark.one_loop("asyncio")
 async def test_a_thousand_tls_sockets_leave_nothing(server_ssl_context: ssl.SSLContext, client_tls: TlsOptions) -> None:
     options: dict[str, Any] = {"secure_transport": "on", "tls": client_tls}
+    turn = asyncio.Lock()
     with RawServer() as server:
-        server.sock.listen(2 * AT_ONCE)
 
         async def one(number: int) -> None:
-            socket = connect(server.address, **options)
-            async with TlsPeer(await server.accept(), server_ssl_context) as peer:
+            socket, raw = await meet(server, turn, **options)
+            async with TlsPeer(raw, server_ssl_context) as peer:
                 await asyncio.gather(peer.handshake(), socket.opened)
                 if number % 2:
                     await socket.close()

@@ -215,10 +215,13 @@ async def test_a_task_group_cancels_it_when_a_sibling_fails() -> None:
         await asyncio.sleep(0)
         raise LookupError
 
-    with pytest.raises(BaseExceptionGroup) as caught:
+    async def group_of_both() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(parked(waiter, log))
             group.create_task(fails())
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await group_of_both()
     assert caught.value.subgroup(LookupError) is not None
     assert not waiter.is_waiting
     assert log == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -43,4 +44,4 @@ def test_no_family_waits_longer_than_it_must(ips: list[IPv4Address | IPv6Address
     mixed = interleave(ips)
     fewer = min(sum(ip.version == version for ip in ips) for version in (4, 6))
     head = mixed[: 2 * fewer]
-    assert all(first.version != second.version for first, second in zip(head, head[1:], strict=False))
+    assert all(first.version != second.version for first, second in pairwise(head))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from longshore.testing import StreamDriver
 from tests.testing.raw import RawPeer, RawServer
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
 
     from longshore.abc import ByteStream

@@ -73,8 +73,10 @@ async def test_nagle_stays_when_it_is_wanted() -> None:
 
 async def test_it_connects_from_where_it_is_told() -> None:
     with RawServer() as server:
-        with await connect_one(HOME, request_for(server.address, local_address=("127.0.0.2", 0))) as sock:
-            assert sock.getsockname()[0] == "127.0.0.2"
+        request = request_for(server.address, local_address=("127.0.0.2", 0))
+        sock = await connect_one(HOME, request)
+        assert sock.getsockname()[0] == "127.0.0.2"
+        sock.close()
 
 
 @pytest.mark.parametrize("local", ["192.0.2.55", "::1"])

@@ -76,7 +76,7 @@ async def test_localhost_is_known() -> None:
 
 
 async def test_the_waiting_can_be_cancelled() -> None:
-    task = asyncio.create_task(SystemResolver().resolve("localhost", 80))  # type: ignore[arg-type]  # is a coroutine
+    task = asyncio.create_task(SystemResolver().resolve("localhost", 80))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])

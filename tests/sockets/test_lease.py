@@ -15,7 +15,7 @@ from longshore import Socket, connect
 from longshore.testing import MemoryDialer
 from tests.conformance.starttls_server import serve_pings
 from tests.loopback import ending, refusing_address
-from tests.testing.raw import RawServer
+from tests.testing.raw import RawPeer, RawServer
 
 if TYPE_CHECKING:
     import ssl
@@ -102,6 +102,47 @@ async def test_a_stream_keeps_its_socket(take: Any) -> None:
             async with forgetting("never closed"):
                 del kept
             assert channel.closed.done()
+
+
+async def read_once(address: str) -> bytes:
+    return await connect(address).readable.read()
+
+
+async def open_once(address: str) -> str:
+    return (await connect(address).opened).remote_address
+
+
+async def answer(server: RawServer, data: bytes) -> str:
+    """Send ``data`` on the next connection and return how it ends."""
+    async with await server.accept() as peer:
+        gc.collect()
+        if data:
+            await peer.send(data)
+        end = await peer_gone(peer)
+        await collect()
+        return end
+
+
+async def peer_gone(peer: RawPeer) -> str:
+    return (await peer.receive_until_end())[1]
+
+
+async def test_a_pending_read_keeps_its_socket() -> None:
+    """K13: nobody has the socket, but somebody waits for its bytes; after that it is forgotten."""
+    with RawServer() as server:
+        reading = asyncio.create_task(read_once(server.address))
+        with pytest.warns(ResourceWarning, match="never closed"):
+            assert await answer(server, b"x") == "reset"
+        assert await reading == b"x"
+
+
+async def test_waiting_for_opened_keeps_its_socket() -> None:
+    """K13: ``await connect(address).opened`` answers, and then the socket is forgotten."""
+    with RawServer() as server:
+        opening = asyncio.create_task(open_once(server.address))
+        with pytest.warns(ResourceWarning, match="never closed"):
+            assert await answer(server, b"") == "reset"
+        assert await opening == server.address
 
 
 async def test_a_closed_socket_is_forgotten_silently() -> None:

@@ -315,6 +315,38 @@ async def test_async_with_closes() -> None:
             assert await peer.receive_until_end() == (b"bye", "eof")
 
 
+async def test_async_with_waits_for_the_connection_when_something_was_written() -> None:
+    """K2: a block that writes and ends does not lose its bytes."""
+    with RawServer() as server:
+        async with connect(server.address) as socket:
+            await socket.writable.write(b"early")
+            assert not socket.opened.done()
+        async with await server.accept() as peer:
+            assert await peer.receive_until_end() == (b"early", "eof")
+
+
+async def test_async_with_does_not_tell_an_error_twice() -> None:
+    """K6: what a call in the block has raised, and the block has handled, is over."""
+    with refusing_address() as address:
+        async with connect(address) as socket:
+            with pytest.raises(ConnectionError):
+                await socket.readable.read()
+
+
+async def test_async_with_tells_an_error_nobody_has_seen() -> None:
+    """K5: the end of the block is the last chance."""
+    with refusing_address() as address:
+        socket = connect(address)
+        with pytest.raises(ConnectionError):
+            await stay_inside(socket)
+
+
+async def stay_inside(socket: Socket) -> None:
+    async with socket:
+        while not socket.closed.done():
+            await asyncio.sleep(0)
+
+
 async def test_async_with_aborts_when_an_exception_leaves() -> None:
     """K8: the peer must not take an accident for a clean end."""
     with RawServer() as server:

@@ -54,6 +54,7 @@ class ProtocolTransport(SocketTransport):
         self._verdict: tuple[Exception | None] | None = None
         self._failure: Exception | None = None
         self._is_lost = False
+        self._is_upgrading = False
 
     def start(self) -> None:
         """Call ``connection_made`` and begin to read."""
@@ -201,11 +202,13 @@ class ProtocolTransport(SocketTransport):
                     "cannot start TLS: the peer has sent bytes that the protocol has not received, because reading is "
                     "paused; an attacker may have injected them"
                 )
-            held = self.held.start_tls(context, server_name=server_name, timeout_s=timeout_s)
+            self._is_upgrading = True
+            self._hold(self.held.start_tls(context, server_name=server_name, timeout_s=timeout_s))
         except BaseException:
             self._begin_reading()
             raise
-        self._hold(held)
+        finally:
+            self._is_upgrading = False
         self._protocol = protocol
         self._watch()
         await self._until_open()
@@ -236,11 +239,12 @@ class ProtocolTransport(SocketTransport):
         self.abort()
 
     def _on_closed(self, closed: Promise[None]) -> None:
-        if closed is self.socket.closed:  # and not that of a socket that was upgraded
-            error = closed.exception()
-            assert error is None or isinstance(error, Exception)
-            self._verdict = (error,)
-            self._lose_if_done()
+        if self._is_upgrading:
+            return  # the old socket's: it resolves when the connection is given to the new one
+        error = closed.exception()
+        assert error is None or isinstance(error, Exception)
+        self._verdict = (error,)
+        self._lose_if_done()
 
     def _lose_if_done(self) -> None:
         if self._verdict is None or self._is_lost or self._has_more_to_deliver():

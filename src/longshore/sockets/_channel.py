@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Channel"]
 
 
-# How often a socket that only a pending call refers to is looked at.
-ORPHAN_CHECK_S = 0.05
-
-
 class Channel:
     """The owner of a connection (a ``longshore.abc.StreamOwner``).
 
@@ -54,12 +50,12 @@ class Channel:
         "_connection",
         "_dial_task",
         "_handover",
-        "_loop",
         "_verdict",
         "address",
         "closed",
         "is_error_told",
         "lifecycle",
+        "loop",
         "opened",
         "options",
         "reading",
@@ -73,7 +69,7 @@ class Channel:
         dial: Callable[[], Coroutine[Any, Any, Connection]],
         abandoned: Callable[[], None] | None = None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self.address = address
         self.options = options
         self.opened: Promise[SocketInfo] = Promise()
@@ -93,6 +89,11 @@ class Channel:
         if options.signal is not None:
             self.closed.add_done_callback(self._forget_signal)
             options.signal.add_callback(self, self.abort)
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while a call on it is pending."""
+        return self.opened.is_awaited or self.closed.is_awaited or self.reading.is_pending or self.writing.is_pending
 
     @property
     def is_closing(self) -> bool:
@@ -179,7 +180,7 @@ class Channel:
             return
         self.apply(Event.CLOSE, self.writing.abort_error or error)
         if self.is_closing and timeout_s is not None:
-            self._close_timer = self._loop.call_later(timeout_s, self._on_close_timeout, timeout_s)
+            self._close_timer = self.loop.call_later(timeout_s, self._on_close_timeout, timeout_s)
 
     def _close_connecting(self, error: ClosedError) -> None:
         """Stop connecting. ``closed`` rejects if that loses bytes a ``write()`` has accepted: never silently."""
@@ -246,36 +247,10 @@ class Channel:
         if handover is not None and handover.done() and handover.exception() is None:
             handover.result().stream.abort()
 
-    def abandon(self, warn: Callable[[], None]) -> None:
-        """The last public object is gone: release, or reset, what is left of the connection.
-
-        May be called by the garbage collector in any thread and at any time.
-
-        Args:
-            warn: called when the socket was still open.
-        """
-        if not self._loop.is_closed():
-            if not self.lifecycle.is_finished or self._connection is not None:
-                self._loop.call_soon_threadsafe(self._reap, warn)
-            return
-        if self._connection is not None:
-            self._connection.stream.abort()
-        if not self.lifecycle.is_finished:
-            warn()
-
-    def _reap(self, warn: Callable[[], None]) -> None:
-        if self.lifecycle.is_finished:
-            if self._handover is None:
-                self._release(reset=False)
-        elif self._is_awaited():
-            # ``await connect(address).opened``: nobody has the socket, but somebody waits for its answer.
-            self._loop.call_later(ORPHAN_CHECK_S, self._reap, warn)
-        elif not self.is_closing:
-            self.abort("nobody refers to it any more")
-            warn()
-
-    def _is_awaited(self) -> bool:
-        return self.opened.is_awaited or self.closed.is_awaited or self.reading.is_pending or self.writing.is_pending
+    def release_unread(self) -> None:
+        """Close a finished connection whose last bytes nobody will read any more."""
+        if self.lifecycle.is_finished and self._handover is None:
+            self._release(reset=False)
 
     # -- what the sides report -------------------------------------------------------------------
 
