@@ -80,9 +80,9 @@ class Recorder(Notes, asyncio.Protocol):
 
 
 class BufferedRecorder(Notes, asyncio.BufferedProtocol):
-    """Offers a small buffer."""
+    """Offers a buffer of its own."""
 
-    def __init__(self, *, keep_open: bool | None = None, buffer_bytes: int = 5) -> None:
+    def __init__(self, *, keep_open: bool | None = None, buffer_bytes: int = 1000) -> None:
         super().__init__(keep_open=keep_open)
         self._buffer = bytearray(buffer_bytes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +13,13 @@ from tests.adapters.recorder import BufferedRecorder, Notes, Recorder, driven
 from tests.link import BIG, turns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.link import Link
 
 
-@pytest.mark.parametrize("factory", [Recorder, BufferedRecorder])
-async def test_bytes_arrive_and_leave(link: Link, factory: type[Notes]) -> None:
+@pytest.mark.parametrize("factory", [Recorder, BufferedRecorder, partial(BufferedRecorder, buffer_bytes=5)])
+async def test_bytes_arrive_and_leave(link: Link, factory: Callable[[], Notes]) -> None:
     async with driven(link, factory) as (transport, protocol, peer):
         assert protocol.calls == ["made"]
         assert protocol.transport is transport

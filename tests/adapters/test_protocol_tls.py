@@ -28,12 +28,23 @@ def client_context(client_tls: TlsOptions) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(client_tls.ca))
 
 
+class Paused(Recorder):
+    """Wants nothing to be read."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+
+
 @asynccontextmanager
-async def plain(**options: Any) -> AsyncIterator[tuple[ProtocolTransport, Recorder, RawPeer]]:
+async def plain(
+    factory: type[Recorder] = Recorder, **options: Any
+) -> AsyncIterator[tuple[ProtocolTransport, Recorder, RawPeer]]:
     """Give a protocol on a plain connection that may be upgraded."""
     with RawServer(receive_buffer_bytes=4096) as server:
         host, _, port = server.address.rpartition(":")
-        transport, protocol = await create_connection(Recorder, host, int(port), **options)
+        transport, protocol = await create_connection(factory, host, int(port), **options)
         async with await server.accept() as peer:
             try:
                 yield transport, protocol, peer
@@ -132,12 +143,7 @@ async def test_bytes_before_the_handshake_are_refused(client_context: ssl.SSLCon
             await start_tls(transport, protocol, client_context)
         transport.resume_reading()
         assert await protocol.until_received(8) == b"injected"
-        transport.pause_reading()
-        await turns()
-        await raw.send(b"more")
-        await turns()
-    async with plain() as (transport, protocol, raw):
-        transport.pause_reading()
+    async with plain(Paused) as (transport, protocol, raw):
         await raw.send(b"injected")
         await turns()
         with pytest.raises(TlsError, match="plaintext"):

@@ -155,3 +155,27 @@ def test_its_text_tells_its_state() -> None:
 
 async def value_of(promise: Promise[int]) -> int:
     return await promise
+
+
+async def test_it_tells_whether_somebody_waits() -> None:
+    promise: Promise[int] = Promise()
+    seen = [promise.is_awaited]
+    task = asyncio.create_task(value_of(promise))
+    await asyncio.sleep(0)
+    seen.append(promise.is_awaited)
+    task.cancel()
+    await asyncio.wait([task])
+    seen.append(promise.is_awaited)
+    assert seen == [False, True, False]
+
+
+def test_a_callback_that_was_removed_is_not_called() -> None:
+    promise: Promise[int] = Promise()
+    called: list[object] = []
+    promise.remove_done_callback(called.append)
+    promise.add_done_callback(called.append)
+    promise.remove_done_callback(called.append)
+    promise.remove_done_callback(print)
+    promise.resolve(1)
+    promise.remove_done_callback(called.append)
+    assert called == []

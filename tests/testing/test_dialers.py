@@ -120,6 +120,15 @@ async def test_a_hanging_dial_keeps_its_bound() -> None:
     assert caught.value.timeout_s == 0.01
 
 
+async def test_a_timeout_of_the_test_is_not_taken_for_the_bound() -> None:
+    dialer = MemoryDialer()
+    error = TimeoutError("the test says so")
+    dialer.fail_with(error)
+    with pytest.raises(TimeoutError) as caught:
+        await dialer.dial(request(timeout_s=30))
+    assert caught.value is error
+
+
 async def test_a_hanging_dial_can_be_cancelled() -> None:
     dialer = MemoryDialer()
     dialer.hang()
@@ -201,6 +210,18 @@ async def test_it_uses_the_dialer_it_was_given() -> None:
     inner = MemoryDialer()
     await RoutedDialer({NAME: "127.0.0.1:7070"}, inner).dial(request(timeout_s=5))
     assert [(str(made.address), made.timeout_s) for made in inner.requests] == [("127.0.0.1:7070", 5)]
+
+
+async def test_an_upgrade_goes_through_the_dialer_it_was_given() -> None:
+    inner = MemoryDialer()
+    dialer = RoutedDialer({NAME: "127.0.0.1:7070"}, inner)
+    connection = await dialer.dial(request())
+    serving = asyncio.create_task(serve_tls(StreamDriver(await inner.accept())))
+    upgraded = await dialer.start_tls(connection, TlsRequest("db.example", options=TRUST))
+    assert upgraded.stream.flush()
+    await serving
+    assert upgraded.info.tls_version == "TLSv1.3"
+    upgraded.stream.close()
 
 
 async def test_a_policy_underneath_judges_the_routed_address() -> None:

@@ -204,6 +204,25 @@ async def test_resume_releases_only_what_is_stalled_now() -> None:
         assert await server.receive_exactly(1) == b"c"
 
 
+async def test_waiting_for_stalls_counts_directions_and_can_be_cancelled() -> None:
+    with RawServer() as server:
+        proxy = FaultProxy(server.address, to_server=[Stall(1)], to_client=[Stall(1)])
+        async with proxy, await RawPeer.connect(proxy.address) as client, await server.accept() as accepted:
+            both = asyncio.create_task(proxy.wait_stalled(2))
+            given_up = asyncio.create_task(proxy.wait_stalled(2))
+            await client.send(b"ab")
+            await proxy.wait_stalled()
+            await asyncio.sleep(0)
+            assert not both.done()
+            given_up.cancel()
+            await accepted.send(b"cd")
+            await both
+            assert proxy.stalled_count == 2
+            proxy.resume()
+            assert await accepted.receive_exactly(2) == b"ab"
+            assert await client.receive_exactly(2) == b"cd"
+
+
 @pytest.mark.parametrize("at_bytes", OFFSETS)
 @pytest.mark.parametrize("direction", DIRECTIONS)
 async def test_delay_goes_on_by_itself(direction: str, at_bytes: int) -> None:

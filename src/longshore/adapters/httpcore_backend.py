@@ -1,8 +1,8 @@
 """httpcore and httpx over ``connect()``: policy, Happy Eyeballs, typed errors. Needs the extra ``httpx``.
 
-``httpx.AsyncClient(transport=httpx_transport())`` is all a program needs. Errors are httpcore's (httpx shows them
-as its own), with the ``SocketError`` as ``__cause__``. Plain connections, TLS, and TLS through an HTTPS proxy,
-which is TLS inside TLS, all go through ``Socket``.
+``httpx.AsyncClient(transport=httpx_transport())`` is all a program needs. Errors are httpcore's, which httpx shows as
+its own; ``socket_error_of()`` finds the ``SocketError`` behind one. Plain connections, TLS, and TLS through an HTTPS
+proxy, which is TLS inside TLS, all go through ``Socket``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from longshore.abc import Dialer
     from longshore.sockets._socket import Socket
 
-__all__ = ["LongshoreBackend", "OneSocketBackend", "httpx_transport"]
+__all__ = ["LongshoreBackend", "OneSocketBackend", "httpx_transport", "socket_error_of"]
 
 
 class LongshoreBackend(httpcore.AsyncNetworkBackend):
@@ -184,6 +184,17 @@ def httpx_transport(
     assert isinstance(transport._pool._network_backend, httpcore.AsyncNetworkBackend)
     transport._pool._network_backend = backend
     return transport
+
+
+def socket_error_of(error: BaseException) -> SocketError | None:
+    """Return our error behind one of httpx or httpcore, None when there is none.
+
+    httpcore's pool raises its errors again ``from None``, so the ``__cause__`` that they were raised with is gone.
+    """
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, SocketError):
+        found = found.__cause__ or found.__context__
+    return found
 
 
 async def _opened(held: HeldSocket, socket_options: Iterable[httpcore.SOCKET_OPTION] | None) -> SocketNetworkStream:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from longshore.abc import Connection
 from longshore.core.happy_eyeballs import interleave
 from longshore.core.info import SocketInfo, Timings
-from longshore.errors import ConnectAttempt, ConnectError, ConnectTimeout, PolicyDenied, TlsError, UsageError
+from longshore.errors import (
+    ConnectAttempt,
+    ConnectError,
+    ConnectTimeout,
+    PolicyDenied,
+    ResolveError,
+    TlsError,
+    UsageError,
+)
 from longshore.net.busy_poll import DEFAULT_BUSY_POLL_S
 from longshore.net.connect import connect_at_once, finish_connect, format_address, race
 from longshore.net.resolve import SystemResolver
@@ -213,6 +221,12 @@ class DirectDialer:
     async def _candidates(self, address: SocketAddress) -> Sequence[IPv4Address | IPv6Address]:
         """Resolve and drop what policy forbids; the denial is raised when nothing is left."""
         ips = interleave(await self._resolver.resolve(address.hostname, address.port))
+        if not ips:
+            raise ResolveError(
+                f"cannot resolve {address.hostname!r}: its resolver found no address",
+                address=str(address),
+                during="resolve",
+            )
         if self._policy is None:
             return ips
         allowed: list[IPv4Address | IPv6Address] = []

@@ -271,7 +271,7 @@ class FdStream:
             self._read_bytes = min(wanted * 4, MAX_READ_BYTES)
         self._announced = False
         self._reads_left -= 1
-        if not self._reads_left:
+        if self._reads_left <= 0:
             self._may_read = False
         if not self._polling:
             self._poll()

@@ -1,0 +1,276 @@
+"""httpx and httpcore over ``connect()``: pools, timeouts, errors, proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import socket as socket_module
+import ssl
+from typing import TYPE_CHECKING
+
+import anyio
+import httpcore
+import httpx
+import pytest
+
+from longshore import (
+    ArgumentValueError,
+    ClosedError,
+    ConnectError,
+    DirectDialer,
+    EgressPolicy,
+    PolicyDenied,
+    ResetError,
+    ResolveError,
+    TlsError,
+    connect,
+)
+from longshore.adapters.httpcore_backend import LongshoreBackend, OneSocketBackend, httpx_transport, socket_error_of
+from longshore.testing import MemoryDialer, RoutedDialer, StaticResolver
+from tests.adapters.http_app import HttpApp, HttpProxy
+from tests.link import BIG, turns
+from tests.server_process import HOST, free_port
+from tests.testing.raw import RawServer
+from tests.tls_peer import TlsPeer
+
+if TYPE_CHECKING:
+    from longshore import TlsOptions
+    from tests.link import Link
+
+
+@pytest.fixture
+def client_context(client_tls: TlsOptions) -> ssl.SSLContext:
+    """A context that trusts the tests' authority, as a program brings it."""
+    return ssl.create_default_context(cafile=str(client_tls.ca))
+
+
+async def test_a_client_with_its_pool(client_context: ssl.SSLContext, server_ssl_context: ssl.SSLContext) -> None:
+    transport = httpx_transport(verify=client_context)
+    async with (
+        HttpApp() as plain,
+        HttpApp(server_ssl_context) as secure,
+        httpx.AsyncClient(transport=transport) as client,
+    ):
+        urls = [f"http://localhost:{plain.port}/ping", f"https://localhost:{secure.port}/ping"] * 4
+        responses = await asyncio.gather(*(client.get(url) for url in urls))
+        assert [response.text for response in responses] == ["pong"] * 8
+        before = plain.connection_count
+        for _ in range(3):
+            response = await client.get(urls[0])
+            stream = response.extensions["network_stream"]
+            assert stream.get_extra_info("ssl_object") is None
+        assert plain.connection_count == before
+        response = await client.post(urls[1].replace("ping", "echo"), content=BIG)
+        assert response.content == BIG
+        assert response.extensions["network_stream"].get_extra_info("ssl_object").version() == "TLSv1.3"
+
+
+async def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
+    """It tells httpcore so by ``is_readable``, which looks through TLS too."""
+    async with HttpApp() as app, httpx.AsyncClient(transport=httpx_transport()) as client:
+        for count in (1, 2):
+            response = await client.get(f"http://127.0.0.1:{app.port}/last")
+            assert response.text == "bye"
+            assert app.connection_count == count
+
+
+@pytest.mark.parametrize("end", ["send_eof", "abort"])
+async def test_an_idle_connection_that_ends_is_replaced(link: Link, client_context: ssl.SSLContext, end: str) -> None:
+    with RawServer() as server:
+        _, port = server.address.split(":")
+        url = f"{'https' if link.is_tls else 'http'}://localhost:{port}/"
+        async with httpx.AsyncClient(transport=httpx_transport(verify=client_context)) as client:
+            for _ in range(2):
+                getting = asyncio.ensure_future(client.get(url))
+                async with await link.accept(server) as peer:
+                    assert await peer.receive()
+                    await peer.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+                    response = await getting
+                    stream = response.extensions["network_stream"]
+                    assert not stream.get_extra_info("is_readable")
+                    if end == "abort":
+                        peer.abort()
+                    else:
+                        await peer.send_eof()
+                    while not stream.get_extra_info("is_readable"):
+                        await asyncio.sleep(0)
+
+
+async def test_the_facts_have_the_names_of_httpcore(link: Link) -> None:
+    async with link() as (socket, peer):
+        stream = await OneSocketBackend(socket).connect_tcp("unused", 1)
+        raw = peer.raw if isinstance(peer, TlsPeer) else peer
+        assert stream.get_extra_info("server_addr") == raw.sock.getsockname()
+        assert stream.get_extra_info("client_addr") == raw.sock.getpeername()
+        assert stream.get_extra_info("socket").fileno() >= 0
+        assert (stream.get_extra_info("ssl_object") is not None) == link.is_tls
+        assert stream.get_extra_info("is_readable") is False
+        assert stream.get_extra_info("nonsense") is None
+        await peer.send(b"x")
+        await turns()
+        assert stream.get_extra_info("is_readable") is True
+        assert await stream.read(1) == b"x"
+        await stream.write(b"")
+        await stream.aclose()
+        assert stream.get_extra_info("is_readable") is True
+
+
+async def test_why_there_is_no_connection() -> None:
+    """Each is httpx's ``ConnectError``, and ours is behind it."""
+    resolver = StaticResolver({"inside.example": ["10.0.0.1"]})
+    policed = DirectDialer(resolver=resolver, policy=EgressPolicy())
+    for dialer, url, cause in (
+        (None, f"http://{HOST}:{free_port()}/", ConnectError),
+        (policed, "http://inside.example/", PolicyDenied),
+        (policed, "http://nowhere.example/", ResolveError),
+        (None, "http://two..dots/", ArgumentValueError),
+    ):
+        async with httpx.AsyncClient(transport=httpx_transport(dialer=dialer)) as client:
+            with pytest.raises(httpx.ConnectError) as caught:
+                await client.get(url)
+            error = socket_error_of(caught.value)
+            assert isinstance(error, cause)
+            assert str(caught.value) == str(error)
+
+
+async def test_connecting_has_its_timeout() -> None:
+    dialer = MemoryDialer()
+    dialer.hang()
+    async with httpx.AsyncClient(transport=httpx_transport(dialer=dialer)) as client:
+        for timeout_s in (0.01, 0.0):
+            with pytest.raises(httpx.ConnectTimeout):
+                await client.get("http://far.example/", timeout=timeout_s)
+
+
+async def test_a_connect_that_fails_is_tried_again() -> None:
+    dialer = MemoryDialer()
+    dialer.fail_with(ConnectError("cannot connect: the test says so"))
+    transport = httpx_transport(dialer=dialer, retries=1)
+    async with httpx.AsyncClient(transport=transport) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("http://far.example/")
+    assert len(dialer.requests) == 2
+
+
+async def test_a_handshake_has_its_timeout_and_its_errors(
+    client_context: ssl.SSLContext, other_ca_ssl_context: ssl.SSLContext
+) -> None:
+    with RawServer() as server:
+        url = f"https://{server.address}/"
+        async with httpx.AsyncClient(transport=httpx_transport(verify=client_context)) as client:
+            getting = asyncio.ensure_future(client.get(url, timeout=httpx.Timeout(None, connect=0.05)))
+            async with await server.accept() as raw:
+                with pytest.raises(httpx.ConnectTimeout):
+                    await getting
+                assert (await raw.receive_until_end())[1] == "reset"
+            getting = asyncio.ensure_future(client.get(url))
+            async with await server.accept() as raw:
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    await TlsPeer(raw, other_ca_ssl_context).handshake()
+                with pytest.raises(httpx.ConnectError, match="certificate") as caught:
+                    await getting
+                assert isinstance(socket_error_of(caught.value), TlsError)
+
+
+async def test_a_cancelled_request_leaves_nothing_open(client_context: ssl.SSLContext) -> None:
+    """K13: while it resolves, in the handshake, while it sends, while it waits for the answer."""
+    resolver = StaticResolver({"slow.example": [HOST]}, gate=asyncio.Event())
+    async with httpx.AsyncClient(transport=httpx_transport(dialer=DirectDialer(resolver=resolver))) as client:
+        with anyio.move_on_after(0.01):
+            await client.get("http://slow.example/")
+    with RawServer(receive_buffer_bytes=4096) as server:
+        async with httpx.AsyncClient(transport=httpx_transport(verify=client_context), timeout=None) as client:
+            for scheme, content in (("https", b""), ("http", BIG), ("http", b"")):
+                sending = asyncio.ensure_future(client.post(f"{scheme}://{server.address}/", content=content))
+                async with await server.accept() as raw:
+                    assert await raw.receive()
+                    await turns()
+                    sending.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await sending
+                    _, end = await raw.receive_until_end()
+                    assert end == ("reset" if scheme == "https" or content else "eof")
+
+
+async def test_reading_and_writing_have_their_timeouts_and_errors(link: Link) -> None:
+    async with link() as (socket, _):
+        stream = await OneSocketBackend(socket).connect_tcp("unused", 1)
+        with pytest.raises(httpcore.ReadTimeout):
+            await stream.read(1, timeout=0.0)
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.write(BIG, timeout=0.01)
+        await stream.aclose()
+    async with link() as (socket, peer):
+        stream = await OneSocketBackend(socket).connect_tcp("unused", 1)
+        reading = asyncio.ensure_future(stream.read(1))
+        await turns()
+        peer.abort()
+        with pytest.raises(httpcore.ReadError) as read:
+            await reading
+        assert isinstance(read.value.__cause__, ResetError)
+        with pytest.raises(httpcore.WriteError) as write:
+            await stream.write(b"x")
+        assert isinstance(write.value.__cause__, ResetError)
+        await stream.aclose()
+
+
+async def test_an_unopened_socket_has_the_timeout_of_the_connect() -> None:
+    resolver = StaticResolver({"slow.example": [HOST]}, gate=asyncio.Event())
+    socket = connect("slow.example:80", dialer=DirectDialer(resolver=resolver))
+    with pytest.raises(httpcore.ConnectTimeout):
+        await OneSocketBackend(socket).connect_tcp("unused", 1, timeout=0.01)
+    with pytest.raises(ClosedError):
+        await socket.closed
+
+
+async def test_options_reach_the_socket() -> None:
+    async with HttpApp() as app:
+        transport = httpx_transport(
+            local_address="127.0.0.1",
+            socket_options=[(socket_module.SOL_SOCKET, socket_module.SO_KEEPALIVE, 1)],
+        )
+        async with httpx.AsyncClient(transport=transport) as client:
+            response = await client.get(f"http://127.0.0.1:{app.port}/ping")
+            sock = response.extensions["network_stream"].get_extra_info("socket")
+            assert sock.getsockopt(socket_module.SOL_SOCKET, socket_module.SO_KEEPALIVE) == 1
+            assert sock.getsockname()[0] == "127.0.0.1"
+
+
+async def test_ipv6_literals() -> None:
+    async with HttpApp() as app:
+        dialer = RoutedDialer({"[2001:db8::1]:80": f"{HOST}:{app.port}"})
+        async with httpx.AsyncClient(transport=httpx_transport(dialer=dialer)) as client:
+            assert (await client.get("http://[2001:db8::1]/ping")).text == "pong"
+
+
+async def test_unix_sockets_are_refused() -> None:
+    async with httpx.AsyncClient(transport=httpx_transport(uds="/run/app.sock")) as client:
+        with pytest.raises(httpx.UnsupportedProtocol, match=r"'/run/app\.sock'.*TCP"):
+            await client.get("http://app.example/")
+
+
+@pytest.mark.parametrize("proxy_is_tls", [False, True])
+async def test_https_through_a_proxy(
+    client_context: ssl.SSLContext, server_ssl_context: ssl.SSLContext, proxy_is_tls: bool
+) -> None:
+    """Through an HTTPS proxy it is TLS inside TLS."""
+    async with (
+        HttpApp(server_ssl_context) as app,
+        HttpProxy(server_ssl_context if proxy_is_tls else None) as proxy,
+    ):
+        url = f"{'https' if proxy_is_tls else 'http'}://localhost:{proxy.port}"
+        via = httpx.Proxy(url, ssl_context=client_context if proxy_is_tls else None)
+        transport = httpx_transport(proxy=via, verify=client_context)
+        async with httpx.AsyncClient(transport=transport) as client:
+            for _ in range(2):
+                response = await client.post(f"https://127.0.0.1:{app.port}/echo", content=BIG)
+                assert response.content == BIG
+        assert proxy.targets == [f"127.0.0.1:{app.port}"]
+        assert app.connection_count == 1
+
+
+async def test_small_things() -> None:
+    assert socket_error_of(LookupError()) is None
+    await LongshoreBackend().sleep(0)
+    socket = connect("127.0.0.1:9")
+    await OneSocketBackend(socket).sleep(0)
+    socket.abort()
