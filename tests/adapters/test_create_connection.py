@@ -26,6 +26,7 @@ from tests.adapters.recorder import BufferedRecorder, Recorder, driven
 from tests.link import BIG, turns
 from tests.server_process import HOST, free_port
 from tests.testing.raw import RawServer
+from tests.tls_peer import TlsPeer
 
 if TYPE_CHECKING:
     from longshore import TlsOptions
@@ -97,6 +98,23 @@ async def test_the_tls_of_asyncio_works_on_it(link: Link, client_context: ssl.SS
             upgraded.abort()
             await protocol.until("lost")
         await turns()
+
+
+@pytest.mark.one_loop("asyncio")
+async def test_a_failure_of_the_tls_of_asyncio_ends_the_connection(
+    other_ca_ssl_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    with RawServer() as server:
+        _, port = server.address.split(":")
+        transport, protocol = await create_connection(Recorder, HOST, int(port))
+        async with await server.accept() as raw:
+            handshake = asyncio.ensure_future(TlsPeer(raw, other_ca_ssl_context).handshake())
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await asyncio.get_running_loop().start_tls(transport, protocol, client_context)
+            assert transport.is_closing()
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await handshake
+            await turns()
 
 
 async def test_a_context_and_a_name_make_tls(link: Link, client_context: ssl.SSLContext) -> None:

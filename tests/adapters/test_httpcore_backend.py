@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket as socket_module
 import ssl
+import sys
 from typing import TYPE_CHECKING
 
 import anyio
@@ -268,9 +270,54 @@ async def test_https_through_a_proxy(
         assert app.connection_count == 1
 
 
+async def test_closing_that_is_cancelled_resets(link: Link) -> None:
+    """K13."""
+    async with link(high_water_mark=2 * len(BIG)) as (socket, peer):
+        stream = await OneSocketBackend(socket).connect_tcp("unused", 1)
+        await stream.write(BIG)
+        closing = asyncio.ensure_future(stream.aclose())
+        await turns()
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert (await peer.receive_until_end())[1] == "reset"
+
+
+async def test_a_stream_that_cannot_be_upgraded_is_ended(client_context: ssl.SSLContext) -> None:
+    """Httpcore itself would leave it open."""
+    with RawServer() as server:
+        _, port = server.address.split(":")
+        stream = await LongshoreBackend().connect_tcp(HOST, int(port))
+        async with await server.accept() as peer:
+            with pytest.raises(httpcore.ConnectTimeout):
+                await stream.start_tls(client_context, timeout=0.0)
+            assert await peer.receive_until_end() == (b"", "reset")
+        stream = await LongshoreBackend().connect_tcp(HOST, int(port))
+        async with await server.accept() as peer:
+            reading = asyncio.ensure_future(stream.read(1))
+            await turns()
+            with pytest.raises(httpcore.ConnectError, match="pending"):
+                await stream.start_tls(client_context)
+            with pytest.raises(httpcore.ReadError):
+                await reading
+            assert await peer.receive_until_end() == (b"", "reset")
+
+
 async def test_small_things() -> None:
     assert socket_error_of(LookupError()) is None
     await LongshoreBackend().sleep(0)
     socket = connect("127.0.0.1:9")
-    await OneSocketBackend(socket).sleep(0)
+    backend = OneSocketBackend(socket)
+    await backend.sleep(0)
+    with pytest.raises(httpcore.UnsupportedProtocol, match="TCP"):
+        await backend.connect_unix_socket("/run/app.sock")
     socket.abort()
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpcore"])
+def test_without_httpx_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for module in ("httpcore_backend", "_httpcore_stream"):
+        monkeypatch.delitem(sys.modules, f"longshore.adapters.{module}")
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"pip install longshore\[httpx\]"):
+        importlib.import_module("longshore.adapters.httpcore_backend")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+
 import longshore.testing as door
 
 
-def test_every_public_name_exists_once_and_is_documented() -> None:
-    assert len(set(door.__all__)) == len(door.__all__)
+def test_every_public_class_and_function_is_documented() -> None:
     for name in door.__all__:
-        assert getattr(door, name).__doc__, name
+        item = getattr(door, name)
+        if inspect.isclass(item) or inspect.isfunction(item):
+            assert inspect.getdoc(item), name
 
 
 def test_the_public_names_are_these() -> None:

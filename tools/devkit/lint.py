@@ -46,9 +46,7 @@ def run_step(python: Path, name: str) -> tuple[bool, str]:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as site:
         extra = ["--site-dir", site] if name == "docs" else []
-        done = run_quietly(
-            [python.with_name(program), *arguments, *extra], environment=environment_of(python)
-        )
+        done = run_quietly([python.with_name(program), *arguments, *extra], environment=environment_of(python))
     remark = f"{purpose} ({time.monotonic() - started:.1f} s)"
     if done.code != 0:
         heading(f"{name}: {purpose}")

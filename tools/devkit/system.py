@@ -44,9 +44,7 @@ PACKAGES: dict[str, Package] = {
     "sshd": Package("openssh-server", ("sshd",), for_what="the SSH banner example and its test"),
     "mosquitto": Package("mosquitto", ("mosquitto",), for_what="the MQTT example and its test"),
     "redis-server": Package("redis-server", ("redis-server",), for_what="the Redis example and its test"),
-    "postgres": Package(
-        "postgresql", ("postgres",), "usr/lib/postgresql/*/bin", "the PostgreSQL example and its test"
-    ),
+    "postgres": Package("postgresql", ("postgres",), "usr/lib/postgresql/*/bin", "the PostgreSQL example and its test"),
     "mariadbd": Package("mariadb-server", ("mariadbd", "mysqld"), for_what="the MySQL example and its test"),
     "ngircd": Package("ngircd", ("ngircd",), for_what="the IRC example and its test"),
     "vsftpd": Package("vsftpd", ("vsftpd",), for_what="the FTP example and its test"),
@@ -59,11 +57,7 @@ def find_program(name: str) -> str | None:
     """Return the path of the program called ``name`` in ``PACKAGES``, or None when it is not installed."""
     package = PACKAGES[name]
     # The newest version first: /usr/lib/postgresql/17/bin before 15.
-    folders = (
-        sorted((str(path) for path in Path("/").glob(package.folders)), reverse=True)
-        if package.folders
-        else []
-    )
+    folders = sorted((str(path) for path in Path("/").glob(package.folders)), reverse=True) if package.folders else []
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *EXTRA_PATH, *folders])
     for program in package.programs:
         if found := shutil.which(program, path=path):
