@@ -26,7 +26,7 @@ class StreamOwner(Protocol):
     """Whoever reads and writes a ``ByteStream``; called by it from the event loop, never from a task."""
 
     def on_readable(self) -> None:
-        """``try_read`` will return bytes, end-of-file, or raise. Also called for a FIN nobody asked for."""
+        """Try to read: bytes, end-of-file or an error may be there. Also called for a FIN nobody asked for."""
 
     def on_writable(self) -> None:
         """``try_write`` will accept bytes again or raise; called only after it accepted too few."""

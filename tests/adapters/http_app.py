@@ -128,6 +128,8 @@ class HttpProxy(_Server):
         host, _, port = target.rpartition(":")
         far_reader, far_writer = await asyncio.open_connection(host, int(port))
         try:
+            if writer.is_closing():
+                return
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             async with asyncio.TaskGroup() as group:
                 group.create_task(_relay(reader, far_writer))
@@ -140,6 +142,8 @@ class HttpProxy(_Server):
 
 async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(65536):
+        if writer.is_closing():  # uvloop raises RuntimeError where asyncio drops the bytes
+            return
         writer.write(data)
         await writer.drain()
     writer.close()

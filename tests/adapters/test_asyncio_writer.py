@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,15 +13,11 @@ from tests.testing.raw import RawServer
 from tests.tls_peer import TlsPeer
 
 if TYPE_CHECKING:
+    import ssl
+
     from longshore import TlsOptions
     from tests.link import Link
     from tests.server_process import Server
-
-
-@pytest.fixture
-def client_context(client_tls: TlsOptions) -> ssl.SSLContext:
-    """A context that trusts the tests' authority, as a program brings it."""
-    return ssl.create_default_context(cafile=str(client_tls.ca))
 
 
 async def test_every_way_to_write(link: Link) -> None:

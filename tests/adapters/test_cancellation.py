@@ -27,19 +27,13 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteStream
 
-    from longshore import Socket, TlsOptions
+    from longshore import Socket
     from tests.link import Link, Peer
 
 modes = pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.replace(" ", "-"))
 
 BIG = bytes(range(256)) * 2048
 """512 KiB: several times what the small receive buffer of the server takes."""
-
-
-@pytest.fixture
-def client_context(client_tls: TlsOptions) -> ssl.SSLContext:
-    """A context that trusts the tests' authority, as a program brings it."""
-    return ssl.create_default_context(cafile=str(client_tls.ca))
 
 
 async def send_in_pieces(peer: Peer, data: bytes, size: int) -> None:
@@ -234,11 +228,17 @@ async def test_protocol_start_tls(
                 shaking = asyncio.ensure_future(shake_hands(raw, server_ssl_context))
                 await attempt.run(start_tls(transport, protocol, client_context))
                 if transport.socket.secure_transport == "starttls":  # cancelled before anything was done
+                    shaking.cancel()
+                    await asyncio.wait([shaking])
                     transport.write(b"no TLS")
+                    assert await raw.receive() == b"no TLS"
+                    await raw.send(b"indeed")
+                    assert await protocol.until_received(6) == b"indeed"
+                    protocol.calls.remove("data")
                 transport.abort()
                 await protocol.until("lost")
                 assert protocol.calls == ["made", "lost"]
-                await shaking
+                await asyncio.wait([shaking])
 
     assert await sweep(play, mode) >= 2
 

@@ -29,15 +29,8 @@ from tests.testing.raw import RawServer
 from tests.tls_peer import TlsPeer
 
 if TYPE_CHECKING:
-    from longshore import TlsOptions
     from tests.link import Link
     from tests.server_process import Server
-
-
-@pytest.fixture
-def client_context(client_tls: TlsOptions) -> ssl.SSLContext:
-    """A context that trusts the tests' authority, as a program brings it."""
-    return ssl.create_default_context(cafile=str(client_tls.ca))
 
 
 async def test_the_stream_protocol_of_asyncio_works_on_it(link: Link) -> None:

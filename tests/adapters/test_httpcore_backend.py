@@ -35,14 +35,7 @@ from tests.testing.raw import RawServer
 from tests.tls_peer import TlsPeer
 
 if TYPE_CHECKING:
-    from longshore import TlsOptions
     from tests.link import Link
-
-
-@pytest.fixture
-def client_context(client_tls: TlsOptions) -> ssl.SSLContext:
-    """A context that trusts the tests' authority, as a program brings it."""
-    return ssl.create_default_context(cafile=str(client_tls.ca))
 
 
 async def test_a_client_with_its_pool(client_context: ssl.SSLContext, server_ssl_context: ssl.SSLContext) -> None:
@@ -235,6 +228,15 @@ async def test_options_reach_the_socket() -> None:
             sock = response.extensions["network_stream"].get_extra_info("socket")
             assert sock.getsockopt(socket_module.SOL_SOCKET, socket_module.SO_KEEPALIVE) == 1
             assert sock.getsockname()[0] == "127.0.0.1"
+
+
+async def test_options_that_cannot_be_set_are_an_error() -> None:
+    async with HttpApp() as app:
+        for dialer, match in ((None, "socket option .*Errno"), (MemoryDialer(), "no socket")):
+            transport = httpx_transport(dialer=dialer, socket_options=[(socket_module.SOL_SOCKET, 9999, 1)])
+            async with httpx.AsyncClient(transport=transport) as client:
+                with pytest.raises(httpx.ConnectError, match=match):
+                    await client.get(f"http://127.0.0.1:{app.port}/ping")
 
 
 async def test_ipv6_literals() -> None:

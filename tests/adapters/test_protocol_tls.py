@@ -19,14 +19,6 @@ from tests.tls_peer import TlsPeer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from longshore import TlsOptions
-
-
-@pytest.fixture
-def client_context(client_tls: TlsOptions) -> ssl.SSLContext:
-    """A context that trusts the tests' authority, as a program brings it."""
-    return ssl.create_default_context(cafile=str(client_tls.ca))
-
 
 class Paused(Recorder):
     """Wants nothing to be read."""
@@ -35,6 +27,14 @@ class Paused(Recorder):
         super().connection_made(transport)
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
+
+
+class HalfOpen(Recorder):
+    """Goes on writing after the end of the peer."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return True
 
 
 @asynccontextmanager
@@ -166,6 +166,16 @@ async def test_a_refused_upgrade_changes_nothing(client_context: ssl.SSLContext)
             await start_tls(transport, protocol, client_context)
         assert await raw.receive_exactly(len(BIG)) == BIG
         await protocol.until("resume")
+
+
+async def test_a_refused_upgrade_after_the_end_of_the_peer_repeats_nothing(client_context: ssl.SSLContext) -> None:
+    async with plain(HalfOpen) as (transport, protocol, raw):
+        await raw.send_eof()
+        await protocol.until("eof")
+        with pytest.raises(UsageError, match="ended"):
+            await start_tls(transport, protocol, client_context)
+        await turns()
+        assert protocol.calls == ["made", "eof"]
 
 
 async def test_only_our_transports_are_upgraded(client_context: ssl.SSLContext) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from longshore.errors import TlsError
 from longshore.net.tls import MAX_RECORD_BYTES, TlsStream
 from longshore.net.tls_context import client_context
 from longshore.testing import STREAM_CHECKS, StreamCheck, StreamDriver, run_check
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import ssl
 
     from longshore import TlsOptions
+
+
+FORGED_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
 
 
 async def tls_pair(context: ssl.SSLContext, options: TlsOptions) -> tuple[TlsStream, TlsPeer]:
@@ -88,6 +92,24 @@ async def test_read_into_takes_as_many_records_as_fit(
     assert stream.try_read_into(memoryview(buffer)) == 500  # what is decrypted already
     assert stream.try_read_into(memoryview(buffer)) == 2000
     driver.close()
+    peer.close()
+
+
+async def test_read_into_gives_what_came_before_a_bad_record(
+    server_ssl_context: ssl.SSLContext, client_tls: TlsOptions
+) -> None:
+    """K5: the good record first, then the error, as ``try_read`` does; nothing is lost in between."""
+    stream, peer = await tls_pair(server_ssl_context, client_tls)
+    driver = StreamDriver(stream)
+    await peer.raw.send(peer.engine.records(b"first") + peer.engine.records(b"good") + FORGED_RECORD)
+    assert await driver.receive(5) == b"first"  # the rest is here too, for it came in the same segment
+    buffer = bytearray(MAX_RECORD_BYTES * 3)
+    assert stream.try_read_into(memoryview(buffer)) == 4
+    assert buffer[:4] == b"good"
+    for _ in range(2):
+        with pytest.raises(TlsError):
+            stream.try_read_into(memoryview(buffer))
+    driver.abort()
     peer.close()
 
 

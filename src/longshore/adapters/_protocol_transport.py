@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from longshore.adapters._buffered import feed
 from longshore.aio.tasks import spawn
 from longshore.aio.waiter import Waiter
 from longshore.errors import SocketError, UsageError
@@ -80,17 +81,19 @@ class ProtocolTransport(SocketTransport):
     # -- reading ---------------------------------------------------------------------------------
 
     async def _read(self) -> None:
+        this_task = asyncio.current_task()
         try:
             await self._read_to_the_end()
         except SocketError:
             pass  # ``closed`` tells it
         except asyncio.CancelledError:
-            if self._reading_task is not None:  # somebody ends all tasks, not upgrade() this one
+            if self._reading_task is this_task:  # somebody ends all tasks, not upgrade() this one
                 self.abort()
             raise
         finally:
-            self._reading_task = None
-            self._lose_if_done()
+            if self._reading_task is this_task:
+                self._reading_task = None
+                self._lose_if_done()
 
     async def _read_to_the_end(self) -> None:
         while not self._was_closed and not self._is_lost:
@@ -101,37 +104,22 @@ class ProtocolTransport(SocketTransport):
             else:
                 data, self._unread = self._unread, None
                 if not data:
-                    self._call_or_abort(self._receive_eof, "eof_received()")
+                    self._call(self._receive_eof, "eof_received()")
                     return
-                self._call_or_abort(self._receive, "data_received()", data)
+                self._call(self._receive, "data_received()", data)
 
     def _receive(self, data: bytes) -> None:
-        if not isinstance(self._protocol, asyncio.BufferedProtocol):
+        if isinstance(self._protocol, asyncio.BufferedProtocol):
+            feed(self._protocol, data, lambda: not self._was_closed)
+        else:
             self._protocol.data_received(data)
-            return
-        left = memoryview(data)
-        while left and not self._was_closed:
-            buffer = memoryview(self._protocol.get_buffer(len(left))).cast("B")
-            if not buffer:
-                raise RuntimeError("get_buffer() returned an empty buffer")
-            count = min(len(buffer), len(left))
-            buffer[:count] = left[:count]
-            left = left[count:]
-            self._protocol.buffer_updated(count)
 
     def _receive_eof(self) -> None:
         if not self._protocol.eof_received():
             self.close()
 
-    def _call_or_abort(self, callback: Callable[..., None], name: str, *arguments: object) -> None:
-        """Call the protocol; an exception of it ends the connection, as in asyncio."""
-        error = self._call(callback, name, *arguments)
-        if error is not None:
-            self._failure = error
-            self.abort()
-
-    def _call(self, callback: Callable[..., None], name: str, *arguments: object) -> Exception | None:
-        """Call the protocol; an exception of it is reported and returned."""
+    def _call(self, callback: Callable[..., None], name: str, *arguments: object, is_fatal: bool = True) -> None:
+        """Call the protocol; an exception of it is reported and, as in asyncio, mostly ends the connection."""
         try:
             callback(*arguments)
         except Exception as exc:  # noqa: BLE001 - a protocol may raise anything
@@ -139,8 +127,8 @@ class ProtocolTransport(SocketTransport):
             self._loop.call_exception_handler(
                 {"message": message, "exception": exc, "transport": self, "protocol": self._protocol}
             )
-            return exc
-        return None
+            if is_fatal:
+                self._force_close(exc)
 
     def is_reading(self) -> bool:
         """Return True while the protocol is called for bytes that arrive."""
@@ -173,7 +161,7 @@ class ProtocolTransport(SocketTransport):
             self._lose_if_done()
         elif not self._writing_is_paused and self.get_write_buffer_size() > self._high_bytes:
             self._writing_is_paused = True
-            self._call(self._protocol.pause_writing, "pause_writing()")
+            self._call(self._protocol.pause_writing, "pause_writing()", is_fatal=False)
             spawn(self._let_go(), name=f"drain {self.socket.address}")
 
     async def _let_go(self) -> None:
@@ -184,7 +172,7 @@ class ProtocolTransport(SocketTransport):
             return
         self._writing_is_paused = False
         if not self._is_lost:
-            self._call(self._protocol.resume_writing, "resume_writing()")
+            self._call(self._protocol.resume_writing, "resume_writing()", is_fatal=False)
 
     # -- TLS -------------------------------------------------------------------------------------
 
@@ -195,6 +183,7 @@ class ProtocolTransport(SocketTransport):
 
         Cancellation: resets the connection.
         """
+        was_reading = self._reading_task is not None
         try:
             await self._stop_reading()
             if self._unread is not None:
@@ -205,7 +194,8 @@ class ProtocolTransport(SocketTransport):
             self._is_upgrading = True
             self._hold(self.held.start_tls(context, server_name=server_name, timeout_s=timeout_s))
         except BaseException:
-            self._begin_reading()
+            if was_reading:
+                self._begin_reading()
             raise
         finally:
             self._is_upgrading = False
@@ -234,7 +224,7 @@ class ProtocolTransport(SocketTransport):
         self._lose_if_done()
 
     def _force_close(self, error: Exception | None) -> None:
-        """Reset the connection because of ``error``; called by the stdlib's TLS (``asyncio.sslproto``)."""
+        """Reset the connection because of ``error``; the stdlib's TLS calls it too (``asyncio.sslproto``)."""
         self._failure = error
         self.abort()
 
@@ -253,8 +243,12 @@ class ProtocolTransport(SocketTransport):
         if self._reading_task is not None:  # reading is paused: what was kept for it is given up
             self.socket.abort()
             self._resumed.wake()
+        self._loop.call_soon(self._lose)
+
+    def _lose(self) -> None:
+        assert self._verdict is not None
         (error,) = self._verdict
-        self._loop.call_soon(self._protocol.connection_lost, self._failure or (None if self._was_aborted else error))
+        self._protocol.connection_lost(self._failure or (None if self._was_aborted else error))
 
     def _has_more_to_deliver(self) -> bool:
         if self._reading_task is None or self._was_closed:

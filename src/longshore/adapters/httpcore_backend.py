@@ -200,14 +200,24 @@ def socket_error_of(error: BaseException) -> SocketError | None:
 async def _opened(held: HeldSocket, socket_options: Iterable[httpcore.SOCKET_OPTION] | None) -> SocketNetworkStream:
     try:
         await held.socket.opened
-        for option in socket_options or ():
-            held.extra.get("socket").setsockopt(*option)
+        _set_options(held, socket_options or ())
     except SocketError as exc:
         raise failure(exc, httpcore.ConnectError) from exc
     except BaseException:
-        held.socket.abort("connecting was cancelled")
+        held.socket.abort("connecting was broken off")
         raise
     return SocketNetworkStream(held)
+
+
+def _set_options(held: HeldSocket, socket_options: Iterable[httpcore.SOCKET_OPTION]) -> None:
+    for option in socket_options:
+        sock = held.extra.transport_socket
+        if sock is None:
+            raise httpcore.ConnectError(f"cannot set the socket option {option!r}: the dialer gave no socket")
+        try:
+            sock.setsockopt(*option)
+        except OSError as exc:
+            raise httpcore.ConnectError(f"cannot set the socket option {option!r}: {exc}") from exc
 
 
 def _no_unix_socket(path: str) -> httpcore.UnsupportedProtocol:

@@ -139,7 +139,12 @@ class TlsStream:
             return len(taken)
         filled = 0
         while True:
-            count = self._decrypt_into(buffer[filled:])
+            try:
+                count = self._decrypt_into(buffer[filled:])
+            except SocketError:
+                if not filled:
+                    raise
+                return filled  # the error is remembered: it comes next
             if count:
                 filled += count
                 if len(buffer) - filled < MAX_RECORD_BYTES:
@@ -170,7 +175,7 @@ class TlsStream:
         except ssl.SSLError as exc:
             self._fail(exc, "read")
         if self._outgoing.pending:
-            self._answer()
+            self._answer(has_data=bool(data))
         return data
 
     def _decrypt_into(self, buffer: memoryview) -> int | None:
@@ -186,19 +191,30 @@ class TlsStream:
         except ssl.SSLError as exc:
             self._fail(exc, "read")
         if self._outgoing.pending:
-            self._answer()
+            self._answer(has_data=bool(count))
         return count
 
-    def _answer(self) -> None:
-        """Send what OpenSSL has written on its own account; a peer that floods and takes no answer is cut off."""
-        if not self._push() and self._outgoing.pending > MAX_ANSWERS_BYTES:
+    def _answer(self, *, has_data: bool) -> None:
+        """Send what OpenSSL has written on its own account; a peer that floods and takes no answer is cut off.
+
+        Args:
+            has_data: bytes were decrypted just before; a failure waits for the next call, which meets it again.
+        """
+        try:
+            pushed = self._push()
+        except SocketError:
+            if not has_data:
+                raise
+            return
+        if not pushed and self._outgoing.pending > MAX_ANSWERS_BYTES:
             self._error = LimitExceeded(
                 f"TLS read with {self._address} failed: the peer asks for KeyUpdates and does not take the answers",
                 address=self._address,
                 limit="unsent TLS answers in bytes",
                 value=MAX_ANSWERS_BYTES,
             )
-            raise self._error
+            if not has_data:
+                raise self._error
 
     def _pull(self, during: str) -> bool:
         """Move one piece of ciphertext inwards; False when there is none yet."""

@@ -47,6 +47,7 @@ class SocketStreamReader(asyncio.StreamReader):
     # Of the base class, which has had them since Python 3.4.
     _buffer: bytearray
     _eof: bool
+    _exception: Exception | None
 
     def __init__(self, transport: SocketTransport, limit_bytes: int) -> None:
         super().__init__(limit_bytes, asyncio.get_running_loop())
@@ -74,7 +75,7 @@ class SocketStreamReader(asyncio.StreamReader):
 
         Cancellation: safe for ``n > 0``; otherwise what was read so far is lost, as in asyncio.
         """
-        if n <= 0 or self._buffer or self._eof:
+        if n <= 0 or self._buffer or self._eof or self._exception is not None:
             return await super().read(n)
         data = await self._socket_transport.held.reader.read(n)
         self._eof = not data
