@@ -8,14 +8,13 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpx
 import pytest
 
 from longshore import SocketError, connect
 from longshore.adapters.asyncio_streams import open_connection
-from longshore.adapters.httpcore_backend import LongshoreBackend, OneSocketBackend, httpx_transport
+from longshore.adapters.httpcore_backend import LongshoreBackend
 from longshore.adapters.protocol import create_connection, start_tls
-from tests.adapters.http_app import HttpApp, HttpProxy
+from tests.adapters.http_app import HttpApp
 from tests.adapters.recorder import Recorder
 from tests.server_process import HOST
 from tests.sweep import MODES, Attempt, sweep
@@ -241,44 +240,3 @@ async def test_protocol_start_tls(
                 await asyncio.wait([shaking])
 
     assert await sweep(play, mode) >= 2
-
-
-@modes
-async def test_httpcore_aclose(link: Link, mode: str) -> None:
-    async def play(attempt: Attempt) -> None:
-        async with link(high_water_mark=len(BIG) * 9) as (socket, peer):
-            stream = await OneSocketBackend(socket).connect_tcp("unused", 1)
-            await stream.write(BIG * 8)
-            receiving = asyncio.ensure_future(peer.receive_until_end())
-            await attempt.run(stream.aclose())
-            await receiving
-            assert socket.closed.done()
-
-    assert await sweep(play, mode) >= 1
-
-
-@modes
-@pytest.mark.parametrize("proxy_is_tls", [None, False, True])
-async def test_a_whole_request(
-    server_ssl_context: ssl.SSLContext, client_context: ssl.SSLContext, proxy_is_tls: bool | None, mode: str
-) -> None:
-    """Httpx over us, straight and through a proxy; after a cancellation the same client goes on."""
-
-    async def play(attempt: Attempt) -> None:
-        async with (
-            HttpApp(server_ssl_context) as app,
-            HttpProxy(server_ssl_context if proxy_is_tls else None) as proxy,
-        ):
-            url = f"https://localhost:{app.port}/echo"
-            via = f"{'https' if proxy_is_tls else 'http'}://localhost:{proxy.port}"
-            transport = httpx_transport(
-                verify=client_context,
-                proxy=None
-                if proxy_is_tls is None
-                else httpx.Proxy(via, ssl_context=client_context if proxy_is_tls else None),
-            )
-            async with httpx.AsyncClient(transport=transport) as client:
-                await attempt.run(client.post(url, content=BIG))
-                assert (await client.post(url, content=BIG)).content == BIG
-
-    assert await sweep(play, mode) >= 5

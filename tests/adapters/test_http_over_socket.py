@@ -13,6 +13,7 @@ import pytest
 from longshore import ClosedError, Socket, UsageError, connect
 from longshore.adapters.httpcore_backend import httpx_transport
 from tests.adapters.http_app import HttpApp
+from tests.adapters.http_client import over
 from tests.link import turns
 from tests.testing.raw import RawServer
 from tests.tls_peer import TlsPeer
@@ -33,14 +34,6 @@ async def client_of(link: Link, **options: Any) -> AsyncIterator[tuple[httpx.Asy
                 yield client, socket, app
         finally:
             socket.abort()
-
-
-@asynccontextmanager
-async def over(socket: Socket, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client that speaks over ``socket``."""
-    transport = httpx_transport(socket=socket)
-    async with httpx.AsyncClient(transport=transport, base_url="http://app.example", **options) as client:
-        yield client
 
 
 async def test_one_request(link: Link) -> None:
