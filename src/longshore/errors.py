@@ -6,11 +6,11 @@
     ├─ UsageError                 the call was wrong in this state (locked, wrong mode, busy)
     │   ├─ ArgumentTypeError      also TypeError: an argument has the wrong type
     │   └─ ArgumentValueError     also ValueError: an argument has a value that is not allowed
-    ├─ ResolveError               the name has no usable address
+    ├─ ResolveError               also OSError: the name has no usable address
     ├─ ConnectError               also ConnectionError: every address failed (.attempts)
     ├─ ConnectTimeout             also TimeoutError: no connection in time (.attempts, .timeout_s)
     ├─ PolicyDenied               also PermissionError: an egress rule forbids the destination (.rule)
-    ├─ TlsError                   handshake, certificate, record or truncation (.alert, .verify_reason)
+    ├─ TlsError                   also OSError: handshake, certificate, record or truncation (.alert, .verify_reason)
     ├─ ResetError                 also ConnectionError: the peer or the network ended the connection
     ├─ ClosedError                this side closed or aborted the socket (.reason)
     └─ LimitExceeded              a configured bound was reached (.limit, .value)
@@ -85,7 +85,7 @@ class ArgumentValueError(UsageError, ValueError):
     """An argument has a value that is not allowed; the message names it, its value and the rule."""
 
 
-class ResolveError(SocketError):
+class ResolveError(SocketError, OSError):
     """The host name could not be resolved to any address (``__cause__`` is the ``socket.gaierror``)."""
 
 
@@ -135,7 +135,7 @@ class PolicyDenied(SocketError, PermissionError):
         self.rule = rule
 
 
-class TlsError(SocketError):
+class TlsError(SocketError, OSError):
     """The TLS handshake failed, a certificate was refused, a record was bad, or the stream was truncated.
 
     Attributes:

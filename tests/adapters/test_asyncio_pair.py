@@ -143,8 +143,8 @@ async def test_forgetting_both_ends_the_connection_with_a_warning() -> None:
         async with await server.accept() as peer:
             assert await peer.receive() == b"one"
             await peer.send(b"two")
-            await forgetting
             with pytest.warns(ResourceWarning, match="never closed"):
+                await forgetting
                 await collect_garbage()
             assert await peer.receive_until_end() == (b"", "reset")
 

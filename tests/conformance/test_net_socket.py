@@ -84,6 +84,7 @@ async def test_each_end_is_told_once() -> None:
         assert await reader.read() == b""
         await socket.closed
         await socket.close()
+        await asyncio.sleep(0)
         assert sorted(settled) == ["close", "end", "finish"]
 
 

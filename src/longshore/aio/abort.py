@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,8 +48,18 @@ class AbortSignal:
     def any(cls, *signals: AbortSignal) -> AbortSignal:
         """Return a signal that aborts with the first of ``signals``."""
         combined = cls()
+        reference = weakref.ref(combined)
+
+        def relay(reason: object) -> None:
+            target = reference()
+            if target is not None:
+                target._abort(reason)
+
         for signal in signals:
-            signal.add_callback(combined, combined._abort)
+            key = object()
+            signal.add_callback(key, relay)
+            # A signal that lives as long as the program must not collect what was once combined with it.
+            weakref.finalize(combined, signal.remove_callback, key)
         return combined
 
     def add_callback(self, key: object, callback: Callable[[object], None]) -> None:
@@ -66,8 +77,8 @@ class AbortSignal:
         if self._aborted:
             return
         self._aborted, self._reason = True, reason
-        callbacks, self._callbacks = self._callbacks, {}
-        for callback in callbacks.values():
+        while self._callbacks:  # one of them may remove another
+            callback = self._callbacks.pop(next(iter(self._callbacks)))
             callback(reason)
 
 

@@ -31,7 +31,7 @@ class Promise(Generic[T]):
         """True once somebody was given the error."""
         self._factory: Callable[[], T] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
-        self._callbacks: list[Callable[[Promise[T]], object]] | None = None
+        self._callbacks: list[tuple[asyncio.AbstractEventLoop, Callable[[Promise[T]], object]]] | None = None
 
     def done(self) -> bool:
         """Return True once it is settled."""
@@ -87,18 +87,22 @@ class Promise(Generic[T]):
         return self.result()
 
     def add_done_callback(self, callback: Callable[[Promise[T]], object]) -> None:
-        """Call ``callback(self)`` when it settles, synchronously; at once when it already has."""
+        """Let the running event loop call ``callback(self)`` soon after it settles, or soon when it already has.
+
+        Raises:
+            RuntimeError: no event loop is running.
+        """
+        loop = asyncio.get_running_loop()
         if self.done():
-            callback(self)
+            loop.call_soon(callback, self)
         elif self._callbacks is None:
-            self._callbacks = [callback]
+            self._callbacks = [(loop, callback)]
         else:
-            self._callbacks.append(callback)
+            self._callbacks.append((loop, callback))
 
     def remove_done_callback(self, callback: Callable[[Promise[T]], object]) -> None:
         """Forget ``callback``, if it is still waiting to be called."""
-        if self._callbacks is not None and callback in self._callbacks:
-            self._callbacks.remove(callback)
+        self._callbacks = [entry for entry in self._callbacks or () if entry[1] != callback]
 
     # -- for the owner ---------------------------------------------------------------------------
 
@@ -127,8 +131,9 @@ class Promise(Generic[T]):
             if not waiter.done():
                 waiter.set_result(None)
         callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks or ():
-            callback(self)
+        for loop, callback in callbacks or ():
+            if not loop.is_closed():
+                loop.call_soon(callback, self)
 
     def __repr__(self) -> str:
         if not self.done():

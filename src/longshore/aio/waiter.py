@@ -10,7 +10,8 @@ Rules that must not be broken:
 
 1. ``wake()`` resumes directly only when no task is running; a task must never be stepped inside another.
 2. The parked callback is taken exactly once, whether by ``wake()``, ``fail()`` or ``cancel()``.
-3. State belongs to the owner and is changed *before* ``wake()``: when it returns, user code has run.
+3. State belongs to the owner and is changed *before* ``wake()``: when it returns, user code has run. Whoever is not
+   done with changing state calls ``wake_soon()``.
 """
 
 from __future__ import annotations
@@ -71,6 +72,11 @@ class Waiter:
             self._resume(callback)
         else:
             self._resume_soon(callback)
+
+    def wake_soon(self) -> None:
+        """Resume the parked task from the event loop: for callers that are in the middle of a change of state."""
+        if self._callback is not None:
+            self._resume_soon(self._callback)
 
     # -- what asyncio.Task calls ----------------------------------------------------------------
 

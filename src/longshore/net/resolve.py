@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from longshore.errors import ResolveError
 
@@ -31,10 +31,16 @@ class SystemResolver:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as exc:
             raise _resolve_error(host, exc) from exc
-        addresses = dict.fromkeys(ip_address(sockaddr[0]) for *_, sockaddr in found)
+        addresses = dict.fromkeys(_ip(sockaddr) for *_, sockaddr in found)
         if not addresses:
             raise ResolveError(f"cannot resolve {host!r}: it has no address", address=host, during="resolve")
         return list(addresses)
+
+
+def _ip(sockaddr: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    host = str(sockaddr[0])
+    scope = sockaddr[3] if len(sockaddr) == 4 else 0
+    return ip_address(f"{host}%{scope}" if scope and "%" not in host else host)
 
 
 def _resolve_error(host: str, exc: OSError | UnicodeError) -> ResolveError:

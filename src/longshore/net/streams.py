@@ -167,6 +167,8 @@ class FdStream:
             self._may_read = True
         else:
             self._may_read = True
+        if self._may_read and self._busy_poll is not None:
+            self._busy_poll.hit()
         if self._may_read and self._owner is not None:
             self._announced = True
             self._owner.on_readable()
@@ -245,7 +247,7 @@ class FdStream:
         self._is_wanted = True
         if not self._polling:
             self._poll()
-        if self._expects_answer:
+        if self._expects_answer and not self._is_starting:  # then that keeps the loop turning
             self._expects_answer = False
             if self._busy_poll is None:
                 self._busy_poll = BusyPoll(self._loop, self._busy_poll_s)

@@ -21,6 +21,7 @@ Rules that must not be broken:
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING, NoReturn
 
@@ -59,6 +60,7 @@ class TlsStream:
         "_handshake_waiter",
         "_incoming",
         "_inner",
+        "_is_announcing",
         "_outgoing",
         "_owner",
         "_plain",
@@ -78,6 +80,7 @@ class TlsStream:
         self._owner: StreamOwner | None = None
         self._handshake_waiter: Waiter | None = Waiter()
         self._close_notify_sent = False
+        self._is_announcing = False
         self._error: SocketError | None = None
         inner.set_owner(self)
 
@@ -87,10 +90,11 @@ class TlsStream:
         return self._ssl
 
     def set_owner(self, owner: StreamOwner | None) -> None:
-        """Say who hears of readiness. Bytes that are here already are not announced: try to read first."""
+        """Say who hears of readiness; of what is here already, too."""
         self._owner = owner
         if owner is not None:
             self._inner.set_owner(self)  # what it announced while there was no owner is announced again
+            self._announce_rest()
 
     # -- handshake -------------------------------------------------------------------------------
 
@@ -125,9 +129,13 @@ class TlsStream:
         """Decrypt at most one record; see ``ByteStream.try_read``."""
         if self._plain:
             taken, self._plain = self._plain[:max_bytes], self._plain[max_bytes:]
+            self._announce_rest()
             return taken
         while True:
             data = self._decrypt(max_bytes)
+            if data:
+                self._announce_rest()
+                return data
             if data is not None or not self._pull("read"):
                 return data
 
@@ -136,6 +144,7 @@ class TlsStream:
         if self._plain:
             taken, self._plain = self._plain[: len(buffer)], self._plain[len(buffer) :]
             buffer[: len(taken)] = taken
+            self._announce_rest()
             return len(taken)
         filled = 0
         while True:
@@ -148,11 +157,23 @@ class TlsStream:
             if count:
                 filled += count
                 if len(buffer) - filled < MAX_RECORD_BYTES:
+                    self._announce_rest()
                     return filled
             elif count == 0 or filled:
                 return filled
             elif not self._pull("read"):
                 return None
+
+    def _announce_rest(self) -> None:
+        """Let the owner look again when there is more in here: of that the inner stream knows nothing (rule K7)."""
+        if self._incoming.pending and not self._is_announcing:
+            self._is_announcing = True
+            asyncio.get_running_loop().call_soon(self._announce)
+
+    def _announce(self) -> None:
+        self._is_announcing = False
+        if self._owner is not None and (self._plain or self._incoming.pending):
+            self._owner.on_readable()
 
     def peek(self) -> bool | None:
         """Decrypt at most one record and keep it; see ``ByteStream.peek``."""

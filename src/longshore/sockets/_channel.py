@@ -209,7 +209,7 @@ class Channel:
         self.reading.cancelled = True
         self.reading.end()
         self.reading.detach()
-        self.reading.waiter.wake()
+        self.reading.waiter.wake_soon()
         self.apply(Event.READ_CANCEL, self.writing.abort_error or self._closed_error("was cancelled", reason=reason))
         self.reading.look()
 
@@ -258,6 +258,7 @@ class Channel:
         """The readable has been read to its end; rule K7 decides about the write side."""
         self.reading.end()
         self.apply(Event.PEER_ENDED, self.writing.abort_error)
+        self.release_unread()
 
     def peer_ended_error(self) -> ClosedError:
         """Return what a write raises after the peer's end has closed the write side (rule K7)."""
@@ -368,7 +369,7 @@ class Channel:
             unread = False
         if unread:
             self.writing.detach()
-            self.reading.waiter.wake()
+            self.reading.waiter.wake_soon()
         else:
             self.reading.fail(error)
             self._release(reset=True)
@@ -401,7 +402,7 @@ class Channel:
         self._handover.resolve(connection)
 
     def _on_close_timeout(self, timeout_s: float) -> None:
-        unsent_bytes = self.writing.queue.size_bytes
+        unsent_bytes = self.writing.queue.size_bytes or "the last"
         error = self._closed_error(
             f"was reset: {unsent_bytes} bytes could not be sent within the timeout_s={timeout_s} of close()",
             during="close",

@@ -36,7 +36,11 @@ class ExtraInfo:
             channel.opened.add_done_callback(self._on_opened)
 
     def _on_opened(self, _: object) -> None:
-        self._stream = self._channel.stream
+        self._last_stream()
+
+    def _last_stream(self) -> ByteStream | None:
+        self._stream = self._channel.stream or self._stream
+        return self._stream
 
     @property
     def info(self) -> SocketInfo | None:
@@ -47,13 +51,13 @@ class ExtraInfo:
     @property
     def ssl_object(self) -> ssl.SSLObject | None:
         """TLS as OpenSSL sees it, None on a plain connection."""
-        found: ssl.SSLObject | None = getattr(self._stream, "ssl_object", None)
+        found: ssl.SSLObject | None = getattr(self._last_stream(), "ssl_object", None)
         return found
 
     @property
     def transport_socket(self) -> TransportSocket | None:
         """The socket underneath for reading and setting options, None when closed or without one."""
-        found: TransportSocket | None = getattr(self._stream, "transport_socket", None)
+        found: TransportSocket | None = getattr(self._last_stream(), "transport_socket", None)
         return found
 
     @property

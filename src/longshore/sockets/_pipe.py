@@ -136,6 +136,7 @@ class _Until:
     def __init__(self, signal: AbortSignal | None) -> None:
         self._signal = signal
         self._task: asyncio.Task[object] | None = None
+        self._others = 0
         self._cancelled = False
 
     async def __aenter__(self) -> None:
@@ -143,20 +144,23 @@ class _Until:
             if self._signal.aborted:
                 raise self._error()
             self._task = asyncio.current_task()
+            assert self._task is not None
+            self._others = self._task.cancelling()
             self._signal.add_callback(self, self._on_abort)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if self._signal is None:
             return
         self._signal.remove_callback(self)
+        task, self._task = self._task, None
         # As in asyncio.timeout(): only our own cancellation becomes an error, anybody else's goes on.
-        if self._cancelled and self._task is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+        if self._cancelled and task is not None and task.uncancel() <= self._others and kind is asyncio.CancelledError:
             raise self._error() from error
 
     def _on_abort(self, _: object) -> None:
-        assert self._task is not None
-        self._cancelled = True
-        self._task.cancel()
+        if self._task is not None:
+            self._cancelled = True
+            self._task.cancel()
 
     def _error(self) -> ClosedError:
         assert self._signal is not None

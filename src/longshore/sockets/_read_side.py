@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import TYPE_CHECKING
 
 from longshore.aio.promise import Promise
@@ -91,7 +92,16 @@ class ReadSide:
     async def _park(self) -> None:
         if self.waiter.is_waiting:
             raise UsageError("a read is already pending on this stream: await it before the next one")
-        await self.waiter
+        try:
+            await self.waiter
+        except CancelledError:
+            # It may have been woken for an end that it has not looked at, and nobody will be told twice (rule K7).
+            self._channel.loop.call_soon(self._look_unless_read)
+            raise
+
+    def _look_unless_read(self) -> None:
+        if not self.waiter.is_waiting:
+            self.look()
 
     def _is_over(self) -> bool:
         if self.error is not None:
@@ -137,11 +147,11 @@ class ReadSide:
 
     def fail(self, error: SocketError) -> None:
         """Make this and every later read raise ``error``, unless the end was already reached."""
-        self.stream = None  # before the reader is woken: it runs inside wake()
+        self.stream = None
         if not self.ended:
             self.error = self.error or error
             self._settle()
-        self.waiter.wake()
+        self.waiter.wake_soon()
 
     def _settle(self) -> None:
         if self._closed is None or self._closed.done():

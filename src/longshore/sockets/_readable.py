@@ -101,9 +101,9 @@ class ReadableStream:
             UsageError: it is locked, or a read is pending.
         """
         self._check_free()
-        reader = ReadableStreamReader(self, self._source)
-        self._reader = reader
-        return reader
+        # The lock is a token: stream and reader must not keep each other, and so the socket, alive.
+        self._reader = object()
+        return ReadableStreamReader(self, self._source, self._reader)
 
     async def cancel(self, reason: object = None) -> None:
         """Lose interest: what arrives is discarded, reads return end-of-file, writing stays possible.
@@ -154,7 +154,7 @@ class ReadableStream:
             UsageError: the stream is locked.
         """
         self._check_free()
-        self._reader = self
+        self._reader = object()
         first, second = tee_sources(self._source)
         return ReadableStream(first, self), ReadableStream(second, self)
 
@@ -175,17 +175,18 @@ class ReadableStream:
         if self._source.is_pending:
             raise UsageError("a read is pending on this readable stream: await it first")
 
-    def _unlock(self, reader: object) -> None:
-        if self._reader is reader:
+    def _unlock(self, lock: object) -> None:
+        if self._reader is lock:
             self._reader = None
 
 
 class ReadableStreamReader:
     """The only one that may read its stream until ``release_lock()``."""
 
-    __slots__ = ("_source", "_stream")
+    __slots__ = ("_lock", "_source", "_stream")
 
-    def __init__(self, stream: ReadableStream, source: ReadSource) -> None:
+    def __init__(self, stream: ReadableStream, source: ReadSource, lock: object) -> None:
+        self._lock = lock
         self._stream: ReadableStream | None = stream
         self._source = source
 
@@ -225,7 +226,7 @@ class ReadableStreamReader:
             return
         if self._source.is_pending:
             raise UsageError("cannot release the lock of a reader with a pending read: await it or cancel its task")
-        self._stream._unlock(self)
+        self._stream._unlock(self._lock)
         self._stream = None
 
     def __aiter__(self) -> ReadableStreamReader:

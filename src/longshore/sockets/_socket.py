@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from longshore.core.tls_options import TlsOptions, TlsRequest
-from longshore.errors import UsageError
+from longshore.errors import ConnectTimeout, UsageError
 from longshore.sockets._asyncio_streams import asyncio_streams
 from longshore.sockets._channel import Channel
 from longshore.sockets._lease import Lease
@@ -17,7 +19,6 @@ from longshore.sockets._readable import ReadableStream
 from longshore.sockets._writable import WritableStream
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Coroutine
     from types import TracebackType
     from typing import Any, Self
@@ -131,7 +132,7 @@ class Socket:
         if error is not None:
             channel.abort(error)
         elif channel.lifecycle.is_finished and (channel.is_error_told or channel.opened.was_raised):
-            return  # the block has been told what happened, and went on
+            channel.release_unread()  # the block has been told what happened, and went on
         elif not self._upgraded:
             if channel.lifecycle.state is State.CONNECTING and channel.writing.queue.size_bytes:
                 await channel.opened  # what the block has written is not to be lost
@@ -181,7 +182,7 @@ class Socket:
         """Hand the connection over, and return what makes the handshake on it."""
         handover = self._channel.hand_over()
         self._upgraded = True
-        return partial(_upgrade, handover, self._dialer, tls_request(self.address, options))
+        return partial(_upgrade, self._channel, handover, self._dialer, tls_request(self.address, options))
 
     def _check_upgradable(self) -> None:
         mode = self.secure_transport
@@ -271,5 +272,21 @@ def tls_request(address: SocketAddress, options: SocketOptions) -> TlsRequest:
     )
 
 
-async def _upgrade(handover: Promise[Connection], dialer: Dialer, tls: TlsRequest) -> Connection:
-    return await dialer.start_tls(await handover, tls)
+async def _upgrade(old: Channel, handover: Promise[Connection], dialer: Dialer, tls: TlsRequest) -> Connection:
+    """Wait until ``old`` has flushed, then make the handshake; ``tls.timeout_s`` bounds both together."""
+    timeout = asyncio.timeout(tls.timeout_s)
+    try:
+        async with timeout:
+            connection = await handover
+            return await dialer.start_tls(connection, replace(tls, timeout_s=None))
+    except TimeoutError as exc:
+        if tls.timeout_s is None or not timeout.expired():
+            raise
+        phase = "during the TLS handshake" if handover.done() else "while what was written before it was flushed"
+        old.discard_handover()
+        raise ConnectTimeout(
+            f"no TLS with {old.address} within {tls.timeout_s} s: time ran out {phase}",
+            address=str(old.address),
+            during="tls",
+            timeout_s=tls.timeout_s,
+        ) from exc

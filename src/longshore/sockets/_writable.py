@@ -59,9 +59,9 @@ class WritableStream:
             UsageError: it is locked, or a write is pending.
         """
         self._check_free()
-        writer = WritableStreamWriter(self)
-        self._writer = writer
-        return writer
+        # The lock is a token: stream and writer must not keep each other, and so the socket, alive.
+        self._writer = object()
+        return WritableStreamWriter(self, self._writer)
 
     async def close(self) -> None:
         """Flush, then end the write direction with FIN (close_notify under TLS); reading goes on.
@@ -96,8 +96,8 @@ class WritableStream:
         if self._side.is_pending:
             raise UsageError("a write is pending on this writable stream: await it first")
 
-    def _unlock(self, writer: object) -> None:
-        if self._writer is writer:
+    def _unlock(self, lock: object) -> None:
+        if self._writer is lock:
             self._writer = None
 
     async def _close(self) -> None:
@@ -108,9 +108,10 @@ class WritableStream:
 class WritableStreamWriter:
     """The only one that may write its stream until ``release_lock()``."""
 
-    __slots__ = ("_side", "_stream")
+    __slots__ = ("_lock", "_side", "_stream")
 
-    def __init__(self, stream: WritableStream) -> None:
+    def __init__(self, stream: WritableStream, lock: object) -> None:
+        self._lock = lock
         self._stream: WritableStream | None = stream
         self._side: WriteSide = stream._side
 
@@ -159,7 +160,7 @@ class WritableStreamWriter:
             return
         if self._side.is_pending:
             raise UsageError("cannot release the lock of a writer with a pending write: await it first")
-        self._stream._unlock(self)
+        self._stream._unlock(self._lock)
         self._stream = None
 
     def _held(self) -> WritableStream:

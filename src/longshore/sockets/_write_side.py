@@ -192,7 +192,7 @@ class WriteSide:
             error: what writing raises from now on; None because the peer has ended the connection.
             closing: nothing is left to do after that but to close the connection.
         """
-        self._closing = closing
+        self._closing = self._closing or closing
         if not self.ending and self.error is None:  # a side that failed stays as it is, without a FIN
             self.ending = True
             self.error = error
@@ -221,11 +221,11 @@ class WriteSide:
 
     def _wake_next(self) -> None:
         if self._waiters and (self.is_refusing or self.queue.size_bytes < self._high_water_mark):
-            self._waiters[0].wake()
+            self._waiters[0].wake_soon()
 
     def _wake_all(self) -> None:
         for waiter in tuple(self._waiters or ()):
-            waiter.wake()
+            waiter.wake_soon()
 
     def _settle(self) -> None:
         if self._closed is None or self._closed.done():
