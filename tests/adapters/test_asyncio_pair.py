@@ -144,8 +144,7 @@ async def test_forgetting_both_ends_the_connection_with_a_warning() -> None:
             assert await peer.receive() == b"one"
             await peer.send(b"two")
             with pytest.warns(ResourceWarning, match="never closed"):
-                await forgetting
-                await collect_garbage()
+                await forgotten(forgetting)
             assert await peer.receive_until_end() == (b"", "reset")
 
 
@@ -162,3 +161,8 @@ async def test_a_failed_handshake_is_raised(other_ca_ssl_context: ssl.SSLContext
                 await reading
         with pytest.raises(SocketError):
             await writer.wait_closed()
+
+
+async def forgotten(forgetting: asyncio.Future[None]) -> None:
+    await forgetting
+    await collect_garbage()
