@@ -507,8 +507,8 @@ async def test_a_cancelled_dial_leaves_nothing(mode: str) -> None:
 @modes
 async def test_a_cancelled_race_leaves_nothing(mode: str) -> None:
     """K14: refused, silent and good addresses in one race."""
-    with silent_port("127.0.0.3") as port, RawListener(port) as _:
-        resolver = StaticResolver({"many.example": ["127.0.0.9", "127.0.0.3", "::1", "127.0.0.3", "127.0.0.1"]})
+    with silent_port("127.0.0.1") as port, RawListener(port) as _:
+        resolver = StaticResolver({"many.example": ["127.0.0.9", "127.0.0.1", "::1", "127.0.0.1", "127.0.0.7"]})
         dialer = DirectDialer(resolver=resolver, happy_eyeballs_delay_s=0.002)
         request = DialRequest(SocketAddress.parse(f"many.example:{port}"), timeout_s=10)
 
@@ -519,13 +519,13 @@ async def test_a_cancelled_race_leaves_nothing(mode: str) -> None:
 
 
 class RawListener(RawServer):
-    """A server on a given port."""
+    """A server on a given port, at an address from which nobody connects: there the port is free."""
 
     def __init__(self, port: int) -> None:
         self.sock = sockets.socket()
-        self.sock.bind(("127.0.0.1", port))
+        self.sock.bind(("127.0.0.7", port))
         self.sock.listen(100)
-        self.address = f"127.0.0.1:{port}"
+        self.address = f"127.0.0.7:{port}"
 
 
 @modes

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import socket
 import struct
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -34,19 +34,34 @@ def request_for(address: str, **options: object) -> DialRequest:
 @contextmanager
 def silent_port(host: str = "127.0.0.1") -> Iterator[int]:
     """Give a port that takes no more connections and refuses none: its backlog is full."""
-    clients = []
-    with socket.socket() as listener:
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
         listener.bind((host, 0))
         listener.listen(0)
         address = listener.getsockname()
         for _ in range(3):
-            client = socket.socket()
+            client = stack.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(address)
-            clients.append(client)
         yield address[1]
-        for client in clients:
-            client.close()
+
+
+@contextmanager
+def silent_and_listening(silent: str, listening: str) -> Iterator[int]:
+    """Give a port that is silent on one address and accepts on another; not every port is free on both."""
+    for _ in range(100):
+        with ExitStack() as stack:
+            port = stack.enter_context(silent_port(silent))
+            listener = stack.enter_context(socket.socket())
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((listening, port))
+            except OSError:
+                continue
+            listener.listen()
+            yield port
+            return
+    pytest.fail(f"found no port that is free on {silent} and {listening}")
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("192.0.2.1", "192.0.2.1:80"), ("2001:db8::1", "[2001:db8::1]:80")])
@@ -167,9 +182,7 @@ async def test_when_all_fail_each_is_recorded(count: int) -> None:
 
 async def test_a_silent_address_is_overtaken_after_the_delay_and_its_attempt_is_closed() -> None:
     """K13, K14: the fixture of async tests fails on a socket or a task that is left."""
-    with silent_port("127.0.0.3") as port, socket.socket() as listener:
-        listener.bind(("127.0.0.1", port))
-        listener.listen()
+    with silent_and_listening("127.0.0.3", "127.0.0.1") as port:
         sock, winner, failed = await run_race(["127.0.0.3", "127.0.0.1"], port, 0.001)
         assert winner == "127.0.0.1"
         assert failed == []
