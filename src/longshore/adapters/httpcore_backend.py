@@ -31,7 +31,31 @@ if TYPE_CHECKING:
 __all__ = ["LongshoreBackend", "OneSocketBackend", "httpx_transport", "socket_error_of"]
 
 
-class LongshoreBackend(httpcore.AsyncNetworkBackend):
+class _TcpBackend(httpcore.AsyncNetworkBackend):
+    """What both backends share."""
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> SocketNetworkStream:
+        """Refuse: ``connect()`` speaks TCP.
+
+        Raises:
+            httpcore.UnsupportedProtocol: always.
+        """
+        raise _no_unix_socket(path)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait between two attempts to connect.
+
+        Cancellation: safe.
+        """
+        await asyncio.sleep(seconds)
+
+
+class LongshoreBackend(_TcpBackend):
     """Opens httpcore's connections with ``connect()``.
 
     Args:
@@ -71,28 +95,8 @@ class LongshoreBackend(httpcore.AsyncNetworkBackend):
             raise failure(exc, httpcore.ConnectError) from exc
         return await _opened(HeldSocket(socket), socket_options)
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> SocketNetworkStream:
-        """Refuse: ``connect()`` speaks TCP.
 
-        Raises:
-            httpcore.UnsupportedProtocol: always.
-        """
-        raise _no_unix_socket(path)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait between two attempts to connect.
-
-        Cancellation: safe.
-        """
-        await asyncio.sleep(seconds)
-
-
-class OneSocketBackend(httpcore.AsyncNetworkBackend):
+class OneSocketBackend(_TcpBackend):
     """Gives httpcore one connection, over a socket that is there already.
 
     Both streams of the socket are locked at once. Closing the socket closes the connection under the client.
@@ -136,26 +140,6 @@ class OneSocketBackend(httpcore.AsyncNetworkBackend):
             held.socket.abort("bytes came before the request")
             raise httpcore.ConnectError(f"the peer at {held.socket.address} has spoken before the request, or hung up")
         return stream
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> SocketNetworkStream:
-        """Refuse: ``connect()`` speaks TCP.
-
-        Raises:
-            httpcore.UnsupportedProtocol: always.
-        """
-        raise _no_unix_socket(path)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait between two attempts to connect.
-
-        Cancellation: safe.
-        """
-        await asyncio.sleep(seconds)
 
 
 def httpx_transport(

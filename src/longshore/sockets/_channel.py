@@ -174,7 +174,6 @@ class Channel:
             self._drop_unread(error)
             return
         self.reading.fail(error)
-        self.reading.detach()
         if state is State.CONNECTING:
             self._close_connecting(error)
             return
@@ -233,7 +232,6 @@ class Channel:
         self._handover = Promise()
         self.apply(Event.UPGRADE)
         self.reading.fail(error)
-        self.reading.detach()
         self.writing.refuse(error)
         self._try_hand_over()
         return self._handover
@@ -271,7 +269,6 @@ class Channel:
     def on_read_error(self, error: SocketError) -> SocketError:
         """Reading failed: nothing more can be read, and the connection is over."""
         self.reading.fail(error)
-        self.reading.detach()
         self._on_broken(error)
         return error
 
