@@ -1,0 +1,1 @@
+"""The command ``longshore``: composition and printing only."""

@@ -1,0 +1,1 @@
+"""Names that workers written for other runtimes import: ``workers``, ``asgi``, ``cloudflare.sockets``."""

@@ -1,0 +1,1 @@
+"""Reading ``longshore.toml``, ``wrangler.toml`` and ``wrangler.jsonc`` into one typed ``WorkerConfig``."""

@@ -1,0 +1,1 @@
+"""PURE wire protocols, one folder each."""

@@ -1,0 +1,1 @@
+"""PURE: what the host and its worker processes say to each other."""

@@ -1,0 +1,235 @@
+"""What host and worker say to each other (PURE): commands go down, events come up (rule N2)."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+__all__ = [
+    "Adopt",
+    "BootFailed",
+    "ConnectionClosed",
+    "ConnectionOpened",
+    "Drain",
+    "Drained",
+    "ErrorReport",
+    "FireScheduled",
+    "HandOver",
+    "HandlerFailed",
+    "LogLine",
+    "Message",
+    "Ready",
+    "RequestFinished",
+    "ScheduledFinished",
+    "SourceFrame",
+    "Start",
+    "WorkerMessage",
+    "decode_message",
+    "encode_message",
+]
+
+
+class SourceFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """One level of a traceback."""
+
+    file: str
+    line: int
+    function: str
+    first_line: int = 0
+    """Number of ``source[0]``."""
+    source: tuple[str, ...] = ()
+    """Lines around ``line``."""
+    is_users: bool = False
+    """True for files of the project, False for libraries and our own."""
+
+
+class ErrorReport(msgspec.Struct, frozen=True, kw_only=True):
+    """An exception, readable where its process is not."""
+
+    type: str
+    """Qualified name, ``builtins.`` left out."""
+    message: str
+    text: str
+    """The traceback as Python prints it, without frames of the runtime."""
+    frames: tuple[SourceFrame, ...] = ()
+    """Outermost first, as Python prints them; frames of the runtime itself are left out."""
+    notes: tuple[str, ...] = ()
+    cause: ErrorReport | None = None
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    pass
+
+
+# --- commands: host to worker ---------------------------------------------------------------------------------------
+
+
+class Start(_Message):
+    """The first message: be this worker. The listening sockets come with it."""
+
+    config: msgspec.Raw
+    """A ``WorkerConfig`` as JSON."""
+    worker_id: int
+    """Counts all processes of one host, from 1."""
+    is_dev: bool = False
+    log_requests: bool = True
+    log_connections: bool = False
+    urls: tuple[str, ...] = ()
+
+
+class Drain(_Message):
+    """Stop accepting, finish what is in flight, then ``Drained`` and end."""
+
+    timeout_s: float
+    hand_over: bool = False
+    """True when a successor listens: idle keep-alive connections come back with ``HandOver`` instead of being closed."""
+
+
+class Adopt(_Message):
+    """Serve this connection (one descriptor): it was idle in the worker before."""
+
+
+class FireScheduled(_Message):
+    """Run the ``scheduled`` handler."""
+
+    cron: str
+    scheduled_time_ms: int
+
+
+# --- events: worker to host -----------------------------------------------------------------------------------------
+
+
+class Ready(_Message):
+    """Accepting connections."""
+
+    pid: int
+    handlers: tuple[str, ...]
+    """Of ``fetch``, ``scheduled``, ``connect``, ``asgi``, ``wsgi``: what the module has."""
+    loop: str
+    """``"uvloop"`` or ``"asyncio"``."""
+    boot_s: float
+
+
+class BootFailed(_Message):
+    """The user's module cannot be run. The process ends with exit code 3."""
+
+    report: ErrorReport
+
+
+class HandOver(_Message):
+    """An idle keep-alive connection (one descriptor) for the successor."""
+
+
+class Drained(_Message):
+    """Nothing is in flight any more; the process is about to end."""
+
+    cancelled_requests: int = 0
+    cancelled_tasks: int = 0
+
+
+class RequestFinished(_Message):
+    """One request was answered, failed, or lost its client."""
+
+    request_id: str
+    method: str
+    path: str
+    """With the query string."""
+    status: int
+    """0 when no status was sent."""
+    duration_s: float
+    outcome: str = "ok"
+    """``"ok"``, ``"error"`` (the handler raised), ``"canceled"`` (the client left)."""
+    client: str = ""
+
+
+class ConnectionOpened(_Message):
+    """An outbound connection is up, or could not be made (``error``)."""
+
+    connection_id: int
+    request_id: str
+    """Empty when no request asked for it."""
+    address: str
+    """As the worker wrote it."""
+    remote_address: str = ""
+    dns_s: float | None = None
+    tcp_s: float | None = None
+    tls_s: float | None = None
+    error: str = ""
+    via: str = "connect()"
+    """``"connect()"``, ``"fetch()"`` or ``"asyncio"`` (a driver's own connection)."""
+
+
+class ConnectionClosed(_Message):
+    """An outbound connection ended."""
+
+    connection_id: int
+    request_id: str
+    address: str
+    bytes_sent: int
+    bytes_received: int
+    duration_s: float
+    ended: str
+    """How: ``"closed"``, ``"end of file"``, ``"reset"``, … in the words of the error."""
+
+
+class HandlerFailed(_Message):
+    """A handler, or work given to ``wait_until``, raised."""
+
+    where: str
+    """``"fetch"``, ``"scheduled"``, ``"wait_until"``."""
+    request_id: str
+    subject: str
+    """What was being done: ``"GET /customers"``, ``"cron */5 * * * *"``."""
+    report: ErrorReport
+
+
+class ScheduledFinished(_Message):
+    """A ``scheduled`` handler ended; a failure came before as ``HandlerFailed``."""
+
+    cron: str
+    duration_s: float
+    outcome: str = "ok"
+
+
+class LogLine(_Message):
+    """Something the runtime has to say, or a record of the worker's ``logging``."""
+
+    level: str
+    """``"debug"``, ``"info"``, ``"warning"``, ``"error"``."""
+    text: str
+    request_id: str = ""
+    logger: str = ""
+
+
+HostMessage: TypeAlias = Start | Drain | Adopt | FireScheduled
+WorkerMessage: TypeAlias = (
+    Ready
+    | BootFailed
+    | HandOver
+    | Drained
+    | RequestFinished
+    | ConnectionOpened
+    | ConnectionClosed
+    | HandlerFailed
+    | ScheduledFinished
+    | LogLine
+)
+Message: TypeAlias = HostMessage | WorkerMessage
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+def encode_message(message: Message) -> bytes:
+    """Return a message as JSON."""
+    return _encoder.encode(message)
+
+
+def decode_message(payload: bytes) -> Message:
+    """Return the message.
+
+    Raises:
+        ValueError: it is none (``msgspec.ValidationError`` and ``DecodeError`` are ValueErrors).
+    """
+    return _decoder.decode(payload)

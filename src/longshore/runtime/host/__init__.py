@@ -1,0 +1,1 @@
+"""The parent process: listening sockets, worker processes, reload, drain, cron."""
