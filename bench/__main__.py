@@ -32,6 +32,8 @@ Measure Longshore beside what it could be compared with, in one run.
   dial      connect, one byte, close    what a connection costs
   idle      10,000 open sockets         what an open socket costs
   flights   round trips before the first request byte leaves
+  http          requests to a hello worker       what the platform costs
+  http-socket   a socket to elsewhere a request  what a worker that connects costs
 
   report    run all of them in full and write docs/performance.md
   list      show who takes part, and who cannot on this machine, and why

@@ -20,7 +20,7 @@ from bench.commands import Workshop
 from bench.machine import cores, facts
 from bench.model import BenchResult, CaseResult, Missing
 from bench.native_build import NativePrograms
-from bench.processes import ContenderFailed, measure, server
+from bench.processes import ROOT, ContenderFailed, measure, server
 from bench.stats import judge_all, reduce_extra, summarize
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ Key = tuple[str, str]
 def absence(contender: ContenderSpec) -> str | None:
     """Return why a contender cannot run on this machine, None when it can."""
     for name in contender.requires:
-        if name.startswith("!"):
+        if name.startswith("npm:"):
+            if not (ROOT / "bench" / "node" / "node_modules" / name.removeprefix("npm:")).exists():
+                return f"npm package {name.removeprefix('npm:')!r} is not installed in bench/node"
+        elif name.startswith("!"):
             if shutil.which(name[1:]) is None:
                 return f"program {name[1:]!r} is not on this machine"
         elif find_spec(name) is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compiler", "cores", "facts", "pinned"]
 
-_PACKAGES = ("uvloop", "anyio", "trio")
+_PACKAGES = ("uvloop", "anyio", "trio", "uvicorn", "httptools")
 
 
 def cores() -> tuple[int, int] | None:

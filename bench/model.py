@@ -70,7 +70,7 @@ class ContenderSpec:
     module: str
     """Of ``bench.contenders``; or ``native`` or ``node``."""
     requires: tuple[str, ...] = ()
-    """Python packages (``trio``) or, behind an exclamation mark, programs (``!node``)."""
+    """Python packages (``trio``), programs (``!node``), or npm packages of ``bench/node`` (``npm:workerd``)."""
     verbs: frozenset[str] = frozenset()
     """What it can do."""
     modes: frozenset[str] = frozenset({"plain", "tls", "starttls"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.suite import bulk, dial, echo, flights, idle
+from bench.suite import bulk, dial, echo, flights, http, idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +19,8 @@ _MAKERS: Mapping[str, Callable[[Scale], Bench]] = {
     "dial": dial.make,
     "idle": idle.make,
     "flights": flights.make,
+    "http": http.make_http,
+    "http-socket": http.make_http_socket,
 }
 
 NAMES = tuple(_MAKERS)

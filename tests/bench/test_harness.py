@@ -34,6 +34,7 @@ def bench_of(*contenders: ContenderSpec) -> Bench:
         (("trustme",), None),
         (("no_such_package",), "python package 'no_such_package' is not installed"),
         (("!no-such-program",), "program 'no-such-program' is not on this machine"),
+        (("npm:no-such-package",), "npm package 'no-such-package' is not installed in bench/node"),
     ],
 )
 def test_absence_says_what_is_missing(requires: tuple[str, ...], why: str | None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tools.devkit import lint, system, venv
-from tools.devkit.console import Failure, note, progress, run
+from tools.devkit.console import ROOT, Failure, note, progress, run, run_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +94,8 @@ def test(rest: list[str]) -> int:
 def bench(rest: list[str]) -> int:
     """Run benches."""
     venv.ready_python()
-    provide(["gcc", "node"])
+    provide(["gcc", "node", "wrk"])
+    provide_npm_packages()
     return in_venv(["-m", "bench", *rest])
 
 
@@ -146,6 +148,19 @@ def provide(names: list[str]) -> None:
         note(f"could not install {packages}; going on without.\n{trouble}")
 
 
+def provide_npm_packages() -> None:
+    """Install what the benches compare with; without npm they go on without it."""
+    folder = ROOT / "bench" / "node"
+    if (folder / "node_modules").exists() or shutil.which("npm") is None:
+        return
+    # The scripts of packages are not run: all that is wanted lies in them as it is.
+    words = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+    with progress("npm install in bench/node"):
+        done = run_quietly(["npm", "install", "--prefix", folder, *words])
+    if done.code != 0:
+        note(f"could not install the npm packages of bench/node; going on without.\n{done.tail(8)}")
+
+
 COMMANDS: dict[str, Command] = {
     "demo": Command(
         demo,
@@ -174,7 +189,7 @@ COMMANDS: dict[str, Command] = {
     "bench": Command(
         bench,
         "bench [NAME ...]",
-        "measure against C, asyncio, anyio, trio and Node.js",
+        "measure against C, asyncio, anyio, trio, uvicorn, Node.js and workerd",
         "Runs python -m bench NAME …; without a name it lists the benches. Only ratios within one run mean\n"
         "anything. Wants a C compiler and Node.js; contenders that are missing are named and left out.",
     ),
