@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bench.contenders.job import Reading
 
-__all__ = ["ROOT", "free_port", "load", "run_load", "serving"]
+__all__ = ["ROOT", "free_port", "load", "run_load", "server_core", "serving"]
 
 ROOT = Path(__file__).parent.parent
 CONNECTIONS = 50
@@ -41,7 +41,7 @@ def free_port() -> int:
         return port
 
 
-def _server_core() -> int | None:
+def server_core() -> int | None:
     """Return the core this process is not pinned to, None where nothing is pinned."""
     if not hasattr(os, "sched_getaffinity"):
         return None
@@ -67,7 +67,7 @@ def serving(command: Sequence[str], port: int, variables: Mapping[str, str] | No
         RuntimeError: it does not answer, with the last thing it said.
     """
     with tempfile.TemporaryFile("w+") as said:
-        with pinned(_server_core()):
+        with pinned(server_core()):
             server = subprocess.Popen(
                 command,
                 cwd=ROOT.parent,

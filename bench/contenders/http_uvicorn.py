@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from bench.contenders.http_cold import reading, spawned_first_byte_s
 from bench.contenders.http_load import free_port, run_load
 from bench.contenders.job import HOST, Contender
 from bench.contenders.runners import run_blocking
@@ -37,4 +38,10 @@ def http_socket(job: Job) -> Reading:
     return _run("socket", job)
 
 
-CONTENDER = Contender(run_blocking, {"http": http, "http_socket": http_socket})
+def cold(job: Job) -> Reading:
+    """Start an interpreter that serves hello."""
+    starts = (spawned_first_byte_s(lambda fd: command("hello", "--fd", str(fd))) for _ in range(job.count))
+    return reading(list(starts))
+
+
+CONTENDER = Contender(run_blocking, {"http": http, "http_socket": http_socket, "cold": cold})

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.contenders.http_cold import reading, spawned_first_byte_s
 from bench.contenders.http_load import ROOT, free_port, run_load
 from bench.contenders.job import HOST, Contender
 from bench.contenders.runners import run_blocking
@@ -65,4 +66,11 @@ def http_socket(job: Job) -> Reading:
     return _run("worker_socket.js", job)
 
 
-CONTENDER = Contender(run_blocking, {"http": http, "http_socket": http_socket})
+def cold(job: Job) -> Reading:
+    """Start a process that serves hello."""
+    with configured("worker_hello.js", 0, job.port) as command:
+        starts = (spawned_first_byte_s(lambda fd: [*command, f"--socket-fd=http={fd}"]) for _ in range(job.count))
+        return reading(list(starts))
+
+
+CONTENDER = Contender(run_blocking, {"http": http, "http_socket": http_socket, "cold": cold})

@@ -1,4 +1,4 @@
-"""``http`` and ``http-socket``: what the platform costs a request, without and with a socket of its own."""
+"""``http``, ``http-socket``, ``cold``: what the platform costs a request, without and with a socket, and a start."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from bench.model import Scale
 
-__all__ = ["make_http", "make_http_socket"]
+__all__ = ["make_cold", "make_http", "make_http_socket"]
 
-_VERBS = frozenset({"http", "http_socket"})
+_VERBS = frozenset({"http", "http_socket", "cold"})
 _WRK = "!wrk"
 _CONTENDERS = (
     ContenderSpec("longshore", None, "http_longshore", (_WRK, "longshore", "uvicorn"), _VERBS),
@@ -47,3 +47,17 @@ def make_http_socket(scale: Scale) -> Bench:
     targets = (Target("≥ 2 × workerd", f"{task.name}, uvloop", ("workerd",), ">=", 2.0),)
     summary = "requests that open a socket to an echo server, make one round trip and close it"
     return Bench("http-socket", summary, "requests/s", False, (task,), _CONTENDERS, targets, _LOOPS, _EXTRAS)
+
+
+def make_cold(scale: Scale) -> Bench:
+    """Return the bench of a start."""
+    task = Task("start to first byte", "cold", ServerSpec("echo_server"), scale.pick(10, 2), value=_milliseconds)
+    others = ("uvicorn", "workerd")
+    targets = tuple(Target(f"< {other}", f"{task.name}, uvloop", (other,), "<", 1.0) for other in others)
+    summary = "a worker forked from the warm zygote, beside a fresh uvicorn and a fresh workerd, on an open socket"
+    extras = (Extra("worst_ms", "worst_ms", is_worst=True),)
+    return Bench("cold", summary, "ms", True, (task,), _CONTENDERS, targets, _LOOPS, extras)
+
+
+def _milliseconds(reading: Mapping[str, float], _count: int) -> float:
+    return reading["median_ms"]

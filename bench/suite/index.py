@@ -21,6 +21,7 @@ _MAKERS: Mapping[str, Callable[[Scale], Bench]] = {
     "flights": flights.make,
     "http": http.make_http,
     "http-socket": http.make_http_socket,
+    "cold": http.make_cold,
 }
 
 NAMES = tuple(_MAKERS)

@@ -42,7 +42,7 @@ def test_each_case_has_us_and_a_peer_and_no_name_twice(bench: Bench) -> None:
         for loop in bench.loops:
             names = [c.name for c in bench.contenders if c.takes_part(task) and c.loop in (None, loop)]
             assert len(names) == len(set(names))
-            peers = {"uvicorn", "workerd"} if bench.name.startswith("http") else {"asyncio-streams", "anyio"}
+            peers = {"uvicorn", "workerd"} if bench.name in {"http", "http-socket", "cold"} else {"asyncio-streams", "anyio"}
             assert {"longshore", *peers} <= set(names)
 
 
