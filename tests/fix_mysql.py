@@ -1,4 +1,4 @@
-"""``mysql_server``: MariaDB with tables of its own, TLS, and one account that may only come over TLS."""
+"""``mysql_server``: MariaDB with a database, TLS, and one account that may only come over TLS."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ if TYPE_CHECKING:
 
 USER = "mysql"
 
-ACCOUNT = {"user": "longshore", "password": "row-the-boat"}
+ACCOUNT = {"user": "longshore", "password": "row-the-boat", "database": "harbour"}
 INIT_SQL = """
 CREATE USER '{user}'@'127.0.0.1' IDENTIFIED VIA mysql_native_password USING PASSWORD('{password}');
 ALTER USER '{user}'@'127.0.0.1' REQUIRE SSL;
+CREATE DATABASE {database} CHARACTER SET utf8mb4;
+GRANT ALL ON {database}.* TO '{user}'@'127.0.0.1';
 """
 
 
 @pytest.fixture(scope="session")
 def mysql_server(server_cert_files: CertificateFiles) -> Iterator[Server]:
-    """A MariaDB server; ``facts`` holds ``user`` and ``password`` of the account that requires TLS."""
+    """A MariaDB server; ``facts``: ``user`` and ``password`` of the account that requires TLS, and its ``database``."""
     mariadbd = require_program("mariadbd")
     port = free_port()
     with server_directory("mysql", USER) as directory:

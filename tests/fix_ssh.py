@@ -1,11 +1,14 @@
-"""``ssh_server``: OpenSSH's sshd in the foreground, with a host key of its own."""
+"""``ssh_server``: OpenSSH's sshd in the foreground, with a host key of its own and one account with a key."""
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import shutil
 import subprocess
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,15 +26,13 @@ from tests.server_process import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-# Without root, sshd needs neither a chroot folder (/run/sshd) nor a second account, so nothing is left on the
-# machine. It can only let its own account in, but the banner and the key exchange come before that.
-USER = "nobody"
 
 CONFIGURATION = f"""
 ListenAddress {HOST}
 HostKey {{directory}}/host_key
+AuthorizedKeysFile {{directory}}/user_key.pub
+AuthenticationMethods publickey
+StrictModes no
 PidFile none
 UsePAM no
 MaxStartups 100
@@ -40,24 +41,52 @@ MaxStartups 100
 
 @pytest.fixture(scope="session")
 def ssh_server() -> Iterator[Server]:
-    """An SSH server; ``version`` is ``OpenSSH_…`` as it stands in its banner."""
+    """An SSH server; ``version`` is ``OpenSSH_…`` as it stands in its banner.
+
+    ``facts``: the ``user`` it lets in, with ``private_key``; its own ``host_key``, as ``known_hosts`` has it.
+    """
     sshd = require_program("sshd")
-    with server_directory("ssh", USER) as directory:
-        make_host_key(directory)
+    user = account_with_shell()
+    with server_directory("ssh", user) as directory:
+        make_key(directory, "host_key", user)
+        make_key(directory, "user_key", user)
         configuration = directory / "sshd_config"
         configuration.write_text(CONFIGURATION.format(directory=directory), encoding="ascii")
         port = free_port()
         command = [sshd, "-D", "-e", "-f", configuration, "-p", port, *no_penalties(sshd, configuration)]
-        with running(command, partial(says, port, b"SSH-2.0-"), user=USER, directory=directory):
-            yield Server(port, directory, version(sshd))
+        with running(command, partial(says, port, b"SSH-2.0-"), user=user, directory=directory):
+            yield Server(port, directory, version(sshd), facts=facts(user, directory))
 
 
-def make_host_key(directory: Path) -> None:
-    """Write ``host_key``."""
+def account_with_shell() -> str:
+    """Return the account that sshd runs under, which is the only one it can then let in.
+
+    Without root, sshd needs neither a chroot folder (/run/sshd) nor a second account, so nothing is left on the
+    machine. What a client runs, it runs with the account's shell: of the system's accounts, ``postgres`` has one.
+    """
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    shells = {"sh", "bash", "dash", "zsh"}
+    found = [entry.pw_name for entry in pwd.getpwall() if entry.pw_uid != 0 and Path(entry.pw_shell).name in shells]
+    # An account of a person is the last resort: their shell may print a greeting.
+    return min(found, key=lambda name: (name != "postgres", pwd.getpwnam(name).pw_uid), default="nobody")
+
+
+def make_key(directory: Path, name: str, user: str) -> None:
+    """Write a key pair."""
     keygen = shutil.which("ssh-keygen")
     assert keygen is not None, "openssh-server brings openssh-client, and that ssh-keygen"
-    command = [keygen, "-q", "-t", "ed25519", "-N", "", "-f", directory / "host_key"]
-    run_tool(command, user=USER, directory=directory)
+    command = [keygen, "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", directory / name]
+    run_tool(command, user=user, directory=directory)
+
+
+def facts(user: str, directory: Path) -> dict[str, str]:
+    """Return what a client needs to know."""
+    return {
+        "user": user,
+        "private_key": (directory / "user_key").read_text(encoding="ascii"),
+        "host_key": (directory / "host_key.pub").read_text(encoding="ascii").strip(),
+    }
 
 
 def no_penalties(sshd: str, configuration: Path) -> list[str]:

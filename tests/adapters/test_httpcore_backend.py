@@ -19,6 +19,7 @@ from longshore import (
     DirectDialer,
     EgressPolicy,
     PolicyDenied,
+    ResetError,
     ResolveError,
     connect,
 )
@@ -103,6 +104,14 @@ async def test_why_there_is_no_connection() -> None:
             error = socket_error_of(caught.value)
             assert isinstance(error, cause)
             assert str(caught.value) == str(error)
+
+
+async def test_why_a_connection_broke() -> None:
+    """The pool closes the socket while it handles the error, which must not part it from its cause."""
+    async with HttpApp() as app, httpx.AsyncClient(transport=httpx_transport()) as client:
+        with pytest.raises(httpx.ReadError) as caught:
+            await client.get(f"http://127.0.0.1:{app.port}/destroy")
+        assert isinstance(socket_error_of(caught.value), ResetError)
 
 
 async def test_connecting_has_its_timeout() -> None:

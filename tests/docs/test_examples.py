@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from longshore import DirectDialer, EgressPolicy, set_default_dialer
+from longshore.compat.install import install
 from longshore.net.resolve import SystemResolver
 from longshore.net.tls_context import _cached_context
 from longshore.testing import RoutedDialer
-from tests.docs.snippets import LANGUAGES, ROOT, Block, blocks_of, documents, example_ids, matches
+from tests.docs.snippets import LANGUAGES, ROOT, Block, blocks_of, documents, matches, plain_examples
 from tools.devkit import cli, lint
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EXAMPLES = example_ids()
 DEV_COMMAND = re.compile(r"\./dev ([a-z][a-z-]*)((?: [a-z]+)*)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -59,6 +59,7 @@ def offline(
         run_in_loop(body)
         return results[0]
 
+    install()  # the reference of the SDK writes `from workers import …`
     monkeypatch.setattr(SystemResolver, "resolve", refuse)
     monkeypatch.setattr(asyncio, "run", run)
     monkeypatch.setenv("SSL_CERT_FILE", str(docs_files / "ca.pem"))
@@ -72,7 +73,7 @@ def offline(
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("block", [block for _, block in EXAMPLES], ids=[place for place, _ in EXAMPLES])
+@pytest.mark.parametrize("block", plain_examples(), ids=lambda block: block.id)
 def test_example_runs(block: Block, run_in_loop: RunInLoop, capsys: pytest.CaptureFixture[str]) -> None:
     code = compiled(block)
     namespace: dict[str, Any] = {"__name__": "__main__"}

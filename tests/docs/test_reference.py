@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 MODULES: Final = (
     "longshore",
     "longshore.abc",
+    "longshore.embedded",
     "longshore.testing",
+    "longshore.workers",
     "longshore.adapters.asyncio_streams",
     "longshore.adapters.httpcore_backend",
     "longshore.adapters.protocol",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs import snippets
-from tests.docs.snippets import blocks_of, matches
+from tests.docs.projects import Call, calls_of, write_project
+from tests.docs.snippets import blocks_of, is_test, is_worker, matches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,3 +91,72 @@ def test_a_block_without_end_is_an_error(page: Path) -> None:
 )
 def test_output_matches(expected: str, printed: str, verdict: bool) -> None:
     assert matches(expected, printed) is verdict
+
+
+WORKER_PAGE = """\
+```toml
+name = "one"
+main = "app/main.py"
+```
+
+```python
+class Default: ...
+```
+
+```console
+$ curl http://localhost:8787/x
+yes
+and more
+$ curl -X PUT -d on http://localhost:8787/y?z=1
+$ longshore dev
+$ curl http://localhost:8787  # the root
+root
+```
+
+```toml
+[network]
+allow = ["public"]
+```
+
+```python
+def test_it(worker): ...
+```
+
+```python
+print("neither")
+```
+"""
+
+
+def test_workers_have_their_configuration_and_what_they_are_asked(page: Path) -> None:
+    page.write_text(WORKER_PAGE, encoding="utf-8")
+    worker, test, plain = [block for block in blocks_of(page) if block.info == "python"]
+    assert [(is_worker(block), is_test(block)) for block in (worker, test, plain)] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    assert worker.config == test.config == 'name = "one"\nmain = "app/main.py"\n'
+    assert worker.code == test.worker == "class Default: ...\n"
+    assert calls_of(worker.session) == [
+        Call("/x", None, None, "yes\nand more"),
+        Call("/y?z=1", "PUT", "on", ""),
+        Call("/", None, None, "root"),
+    ]
+    assert calls_of(test.session) == []
+
+
+def test_an_option_that_would_be_ignored_is_an_error() -> None:
+    with pytest.raises(ValueError, match="curl --compressed: not understood"):
+        calls_of("$ curl --compressed http://localhost:8787/\n")
+
+
+def test_a_project_has_the_main_module_where_the_page_says(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    write_project(tmp_path / "a", 'name = "one"\nmain = "app/main.py"\n', "env.DB")
+    assert (tmp_path / "a" / "app" / "main.py").read_text() == "env.DB"
+    assert 'binding = "DB"' in (tmp_path / "a" / "longshore.toml").read_text()
+    (tmp_path / "b").mkdir()
+    write_project(tmp_path / "b", "", "plain")
+    assert (tmp_path / "b" / "src" / "entry.py").read_text() == "plain"
+    assert "DB" not in (tmp_path / "b" / "longshore.toml").read_text()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from longshore import connect
 from longshore.errors import ClosedError, ResetError
 from longshore.net.streams import READS_IN_A_ROW, FdStream
 from longshore.testing import STREAM_CHECKS, StreamCheck, StreamDriver, run_check
@@ -40,6 +42,29 @@ async def test_a_reset_before_the_first_look_is_an_error(is_near: bool) -> None:
         with pytest.raises(ResetError):
             stream.peek()
     stream.close()
+
+
+def test_a_reset_that_comes_with_bytes_is_noticed_on_a_loop_derived_from_uvloops() -> None:
+    """K5: libuv forgets a descriptor at the first error, whatever the class of its loop is called."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            client = connect(server.getsockname())
+            await client.opened
+            peer, _ = server.accept()
+        reading = asyncio.create_task(client.readable.read())
+        await asyncio.sleep(0)  # until it waits for the loop to say so
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.send(b"last words")
+        peer.close()
+        async with asyncio.timeout(10):
+            assert await reading == b"last words"
+            with pytest.raises(ResetError):
+                await client.readable.read()
+
+    with asyncio.Runner(loop_factory=type("Loop", (uvloop.Loop,), {})) as runner:
+        runner.run(main())
 
 
 @NEAR

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from longshore import ReadableStream, ResetError, UsageError
+from longshore import LimitExceeded, ReadableStream, ResetError, UsageError
+from longshore.sockets._readable import split
 from tests.loopback import linked, outcome
 
 LEAD = 65536
@@ -168,3 +169,33 @@ async def test_one_pending_read_for_each_branch() -> None:
             await first.read()
         await peer.send(b"x")
         assert await reading == b"x"
+
+
+async def test_split_lets_one_be_read_to_its_end_first() -> None:
+    """What ``clone()`` of a message needs: ``tee()`` would wait for the other branch for ever."""
+    data = bytes(LEAD * 4)
+    async with linked() as (socket, peer):
+        first, second = split(socket.readable, len(data))
+        sending = asyncio.create_task(send_all(peer, data))
+        assert await read_all(first) == data
+        assert await read_all(second) == data
+        await sending
+        assert socket.readable.locked
+
+
+async def test_split_is_bounded() -> None:
+    """The faster one is told; it can go on when the slower one has caught up."""
+    async with linked() as (socket, peer):
+        first, second = split(socket.readable, 3)
+        await peer.send(b"abcd")
+        assert await first.read() == b"abcd"
+        with pytest.raises(LimitExceeded, match="3 bytes ahead of the other: read both at the same time"):
+            await first.read()
+        assert await second.read() == b"abcd"
+        await peer.send_eof()
+        assert await first.read() == await second.read() == b""
+
+
+async def send_all(peer: Any, data: bytes) -> None:
+    await peer.send(data)
+    await peer.send_eof()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
+
+import pytest
 
 import longshore.testing as door
 
@@ -41,3 +45,25 @@ def test_the_public_names_are_these() -> None:
         "memory_stream_pair",
         "run_check",
     ]
+
+
+def test_a_worker_is_imported_when_it_is_asked_for_and_no_sooner() -> None:
+    code = """
+import sys
+sys.modules["msgspec"] = sys.modules["httpx"] = None
+import longshore.testing, longshore.testing.pytest_plugin
+try:
+    longshore.testing.run_worker
+except ImportError as error:
+    print(error.name)
+del sys.modules["msgspec"], sys.modules["httpx"]
+from longshore.testing import Worker, WorkerLog, WorkerResponse, run_worker
+print(run_worker.__module__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["httpx", "longshore.testing.worker"]
+
+
+def test_other_names_are_not_there() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'walker'"):
+        _ = door.walker

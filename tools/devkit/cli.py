@@ -61,7 +61,7 @@ def guarded(name: str, rest: list[str]) -> int:
 
 def overview() -> str:
     """Return the help of ``./dev``."""
-    lines = "\n".join(f"  {command.usage:<26} {command.summary}" for command in COMMANDS.values())
+    lines = "\n".join(f"  {command.usage:<28} {command.summary}" for command in COMMANDS.values())
     return (
         "usage: ./dev COMMAND [ARGUMENTS]\n\n"
         f"{lines}\n\n"
@@ -80,8 +80,8 @@ def setup(rest: list[str]) -> int:
 
 
 def demo(rest: list[str]) -> int:
-    """Run the gopher example."""
-    return in_venv(["examples/gopher.py", *rest])
+    """Run a worker against a real PostgreSQL."""
+    return in_venv(["-m", "longshore", "demo", *rest])
 
 
 def test(rest: list[str]) -> int:
@@ -164,10 +164,11 @@ def provide_npm_packages() -> None:
 COMMANDS: dict[str, Command] = {
     "demo": Command(
         demo,
-        "demo",
-        "the gopher example: a server, connect(), the page",
-        "Starts a small gopher server on a free port of the loopback interface, fetches a menu from it with\n"
-        "connect(), and prints the page. The code is examples/gopher.py.",
+        "demo [--once] [--port PORT]",
+        "a worker that asks a real PostgreSQL, and its answer over HTTP",
+        "Starts a PostgreSQL of its own on a free port of the loopback interface, fills a table, and runs a worker\n"
+        "that answers with its rows. Runs until Ctrl-C and then removes everything; --once ends after the first\n"
+        "right answer. It is `longshore demo`, in the environment that ./dev makes.",
     ),
     "test": Command(
         test,

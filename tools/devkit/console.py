@@ -68,7 +68,13 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
 def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> int:
     """Run a program in the repository with its output on the terminal; return its exit code."""
     sys.stdout.flush()
-    return subprocess.run([str(word) for word in command], cwd=ROOT, env=environment, check=False).returncode
+    process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The terminal sent it to the program too, which may have something to clean up: its end is ours.
+            continue
 
 
 def run_quietly(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> Finished:

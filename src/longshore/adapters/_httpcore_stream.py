@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from longshore.sockets._held import HeldSocket
 
-__all__ = ["SocketNetworkStream", "failure", "time_is_up"]
+__all__ = ["SOCKET_ERROR", "SocketNetworkStream", "failure", "time_is_up"]
+
+SOCKET_ERROR = "_longshore_socket_error"
+"""Name of the attribute by which an error of httpcore has ours."""
 
 # A request that httpcore gave up half-way is not flushed at all; other bytes are few.
 CLOSE_TIMEOUT_S = 5.0
@@ -136,11 +139,17 @@ def failure(
     error: SocketError, otherwise: type[httpcore.NetworkError]
 ) -> httpcore.NetworkError | httpcore.TimeoutException:
     """Return httpcore's error for ours; a socket that never connected says so also to a read or a write."""
+    mapped: httpcore.NetworkError | httpcore.TimeoutException
     if isinstance(error, ConnectTimeout):
-        return httpcore.ConnectTimeout(str(error))
-    if isinstance(error, (ConnectError, ResolveError, PolicyDenied)):
-        return httpcore.ConnectError(str(error))
-    return otherwise(str(error))
+        mapped = httpcore.ConnectTimeout(str(error))
+    elif isinstance(error, (ConnectError, ResolveError, PolicyDenied)):
+        mapped = httpcore.ConnectError(str(error))
+    else:
+        mapped = otherwise(str(error))
+    # httpcore closes the socket while it handles this one: that raises `error` once more, and Python then cuts the
+    # chain of contexts, which would be a circle.
+    setattr(mapped, SOCKET_ERROR, error)
+    return mapped
 
 
 def time_is_up(kind: type[httpcore.TimeoutException], what: str, timeout_s: float | None) -> httpcore.TimeoutException:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from longshore.adapters._httpcore_stream import SocketNetworkStream, failure, time_is_up
+from longshore.adapters._httpcore_stream import SOCKET_ERROR, SocketNetworkStream, failure, time_is_up
 from longshore.core.shown import shown
 from longshore.errors import SocketError, UsageError
 from longshore.sockets._connect import connect
@@ -177,7 +177,7 @@ def socket_error_of(error: BaseException) -> SocketError | None:
     """
     found: BaseException | None = error
     while found is not None and not isinstance(found, SocketError):
-        found = found.__cause__ or found.__context__
+        found = getattr(found, SOCKET_ERROR, None) or found.__cause__ or found.__context__
     return found
 
 

@@ -21,14 +21,14 @@ __all__ = [
 
 
 class NetworkRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Where ``connect()`` and ``fetch()`` of the worker may go: workerd's names and semantics (``longshore.policy``)."""
+    """Where ``connect()`` and ``fetch()`` of the worker may go: workerd's names and meaning (``longshore.policy``)."""
 
     allow: tuple[str, ...] = ("public",)
     deny: tuple[str, ...] = ()
 
 
 class HyperdriveBinding(msgspec.Struct, frozen=True, kw_only=True):
-    """A database: ``env.<binding>`` gets ``connection_string``, ``host``, ``port``, ``user``, ``password``, ``database``."""
+    """A database: ``env.<binding>`` has ``connection_string``, and its parts under their names."""
 
     binding: str
     connection_string: str

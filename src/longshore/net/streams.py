@@ -57,7 +57,7 @@ def _stops_at_error(loop: AbstractEventLoop) -> bool:
 
     When a reset arrives together with bytes, that one call is for the bytes, and of the reset nobody would ever hear.
     """
-    return type(loop).__module__.startswith("uvloop")
+    return any(kind.__module__.startswith("uvloop") for kind in type(loop).__mro__)  # or a class derived from it
 
 
 class FdStream:

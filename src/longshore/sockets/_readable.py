@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from longshore.aio.promise import Promise
     from longshore.sockets._writable import WritableStream
 
-__all__ = ["ReadSource", "ReadableStream", "ReadableStreamReader"]
+__all__ = ["ReadSource", "ReadableStream", "ReadableStreamReader", "source_of", "split"]
 
 DEFAULT_READ_BYTES = 65536
 
@@ -237,6 +237,28 @@ class ReadableStreamReader:
         if not data:
             raise StopAsyncIteration
         return data
+
+
+def source_of(stream: ReadableStream) -> ReadSource:
+    """Return what ``stream`` reads from, for those who made it."""
+    return stream._source
+
+
+def split(stream: ReadableStream, max_lead_bytes: int) -> tuple[ReadableStream, ReadableStream]:
+    """Return two streams like ``tee()`` does, of which one may be read to its end before the other is begun.
+
+    Args:
+        stream: it stays locked.
+        max_lead_bytes: how far one may be ahead; past that its reads raise ``LimitExceeded``.
+
+    Raises:
+        UsageError: the stream is locked.
+    """
+    stream._check_free()
+    stream._reader = object()
+    first, second = tee_sources(stream._source, max_lead_bytes, may_wait=False)
+    kind = type(stream)
+    return kind(first, stream), kind(second, stream)
 
 
 def _read(source: ReadSource, max_bytes: int) -> Coroutine[Any, Any, bytes]:

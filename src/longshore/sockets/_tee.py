@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from longshore.aio.promise import Promise
-from longshore.errors import SocketError, UsageError
+from longshore.errors import LimitExceeded, SocketError, UsageError
 
 if TYPE_CHECKING:
     from longshore.sockets._readable import ReadSource
@@ -18,17 +18,27 @@ __all__ = ["tee_sources"]
 MAX_LEAD_BYTES = 65536
 
 
-def tee_sources(source: ReadSource) -> tuple[Branch, Branch]:
-    """Return two sources that both yield everything that ``source`` yields."""
-    shared = _Shared(source)
+def tee_sources(
+    source: ReadSource, max_lead_bytes: int = MAX_LEAD_BYTES, *, may_wait: bool = True
+) -> tuple[Branch, Branch]:
+    """Return two sources that both yield everything that ``source`` yields.
+
+    Args:
+        source: nobody else may read it any more.
+        max_lead_bytes: how far one may run ahead of the other.
+        may_wait: the faster one waits then; else its reads raise ``LimitExceeded``.
+    """
+    shared = _Shared(source, max_lead_bytes, may_wait=may_wait)
     return shared.branches
 
 
 class _Shared:
     """What both branches know. Whoever needs bytes first pulls them, for both."""
 
-    def __init__(self, source: ReadSource) -> None:
+    def __init__(self, source: ReadSource, max_lead_bytes: int, *, may_wait: bool) -> None:
         self.source = source
+        self.max_lead_bytes = max_lead_bytes
+        self.may_wait = may_wait
         self.branches = (Branch(self), Branch(self))
         self.is_pulling = False
         self.changed = asyncio.Event()
@@ -39,7 +49,19 @@ class _Shared:
         self.changed = asyncio.Event()
 
     def can_pull(self) -> bool:
-        return not self.is_pulling and all(branch.size_bytes < MAX_LEAD_BYTES for branch in self.branches)
+        if self.is_pulling:
+            return False
+        lead_bytes = max(branch.size_bytes for branch in self.branches)
+        if self.may_wait:
+            return lead_bytes < self.max_lead_bytes
+        # Also at the limit: what follows may be the end.
+        if lead_bytes <= self.max_lead_bytes:
+            return True
+        raise LimitExceeded(
+            f"one copy of the stream is {self.max_lead_bytes} bytes ahead of the other: read both at the same time",
+            limit="max_lead_bytes",
+            value=self.max_lead_bytes,
+        )
 
     async def pull(self, max_bytes: int) -> None:
         """Read one chunk and give it to both; cancelled, it leaves the pulling to the other branch."""
@@ -78,6 +100,8 @@ class Branch:
         self._pending = False
         self.closed: Promise[None] = Promise()
         self.cancelled = False
+        self.is_disturbed = False
+        """True once somebody has read it."""
         self.size_bytes = 0
 
     @property
@@ -89,7 +113,7 @@ class Branch:
         """Return 1..max_bytes bytes, or ``b""`` at end-of-file."""
         if self._pending:
             raise UsageError("a read is already pending on this stream: await it before the next one")
-        self._pending = True
+        self._pending = self.is_disturbed = True
         try:
             while not self._chunks:
                 if self.cancelled or self._ended:

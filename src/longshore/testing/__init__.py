@@ -5,11 +5,15 @@
 - ``memory_stream_pair``, ``MemoryDialer``: connections without sockets; ``StreamDriver`` plays their far end.
 - ``RoutedDialer``, ``StaticResolver``: real names, local servers.
 - ``check_stream``: the contract of ``longshore.abc.ByteStream`` as a conformance kit.
+- ``run_worker``, ``Worker``, ``WorkerResponse``, ``WorkerLog``: a worker inside a test. They need the extra
+  ``longshore[workers]`` and are imported when they are asked for; pytest has the fixture ``worker``.
 
 Nothing in Longshore imports this package.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from longshore.testing.conformance import STREAM_CHECKS, MakePair, StreamCheck, check_stream, run_check
 from longshore.testing.dialers import MemoryDialer, RoutedDialer
@@ -29,6 +33,12 @@ from longshore.testing.faults import (
 from longshore.testing.memory import MemoryStream, memory_stream_pair
 from longshore.testing.proxy import FaultProxy, Script
 from longshore.testing.resolver import StaticResolver
+
+if TYPE_CHECKING:
+    from longshore.testing.worker import Worker as Worker
+    from longshore.testing.worker import WorkerLog as WorkerLog
+    from longshore.testing.worker import WorkerResponse as WorkerResponse
+    from longshore.testing.worker import run_worker as run_worker
 
 __all__ = [
     "STREAM_CHECKS",
@@ -56,3 +66,13 @@ __all__ = [
     "memory_stream_pair",
     "run_check",
 ]
+
+_OF_THE_EXTRA = frozenset({"Worker", "WorkerLog", "WorkerResponse", "run_worker"})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_THE_EXTRA:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from longshore.testing import worker  # noqa: PLC0415 - the extra "workers"
+
+    return getattr(worker, name)

@@ -14,9 +14,14 @@ __all__ = [
     "Drain",
     "Drained",
     "ErrorReport",
+    "Exited",
     "FireScheduled",
+    "Fork",
+    "ForkFailed",
+    "Forked",
     "HandOver",
     "HandlerFailed",
+    "Kill",
     "LogLine",
     "Message",
     "Ready",
@@ -25,6 +30,8 @@ __all__ = [
     "SourceFrame",
     "Start",
     "WorkerMessage",
+    "ZygoteMessage",
+    "ZygoteReady",
     "decode_message",
     "encode_message",
 ]
@@ -155,9 +162,12 @@ class ConnectionOpened(_Message):
     dns_s: float | None = None
     tcp_s: float | None = None
     tls_s: float | None = None
+    total_s: float | None = None
+    """All phases together, also where they cannot be told apart (a driver's own connection)."""
     error: str = ""
     via: str = "connect()"
-    """``"connect()"``, ``"fetch()"`` or ``"asyncio"`` (a driver's own connection)."""
+    """``"connect()"``, ``"fetch()"``, ``"asyncio"`` (a driver's own connection), or ``"socket"`` (a synchronous driver's
+    or a plain Python socket: no ``ConnectionClosed`` follows)."""
 
 
 class ConnectionClosed(_Message):
@@ -171,6 +181,8 @@ class ConnectionClosed(_Message):
     duration_s: float
     ended: str
     """How: ``"closed"``, ``"end of file"``, ``"reset"``, … in the words of the error."""
+    tls_s: float | None = None
+    """Of a handshake made on the open connection (STARTTLS)."""
 
 
 class HandlerFailed(_Message):
@@ -202,6 +214,51 @@ class LogLine(_Message):
     logger: str = ""
 
 
+# --- host and zygote ------------------------------------------------------------------------------------------------
+
+
+class Fork(_Message):
+    """Command: become a worker. Its end of the worker's control channel comes with it (one descriptor)."""
+
+    worker_id: int
+
+
+class Kill(_Message):
+    """Command: send a signal to a worker; SIGKILL reaches its whole process group."""
+
+    worker_id: int
+    signal: int
+
+
+class ZygoteReady(_Message):
+    """Event: everything is imported; forks are quick from now on."""
+
+    pid: int
+
+
+class Forked(_Message):
+    """Event: a worker process exists."""
+
+    worker_id: int
+    pid: int
+
+
+class ForkFailed(_Message):
+    """Event: the system gave no process (``error``); there will be no ``Exited``."""
+
+    worker_id: int
+    error: str
+
+
+class Exited(_Message):
+    """Event: a worker process is gone and reaped."""
+
+    worker_id: int
+    pid: int
+    code: int
+    """Exit code; negative: the signal that ended it."""
+
+
 HostMessage: TypeAlias = Start | Drain | Adopt | FireScheduled
 WorkerMessage: TypeAlias = (
     Ready
@@ -215,7 +272,8 @@ WorkerMessage: TypeAlias = (
     | ScheduledFinished
     | LogLine
 )
-Message: TypeAlias = HostMessage | WorkerMessage
+ZygoteMessage: TypeAlias = Fork | Kill | ZygoteReady | Forked | ForkFailed | Exited
+Message: TypeAlias = HostMessage | WorkerMessage | ZygoteMessage
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

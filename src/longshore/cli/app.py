@@ -1,0 +1,320 @@
+"""The commands of ``longshore``, their options and their help. What they do is in the modules beside this one."""
+
+# No postponed annotations here: typer reads them.
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from longshore.cli.console import CommandFailed, fail, make_console
+from longshore.cli.exit_codes import CONFIG, USAGE
+from longshore.config.errors import ConfigError
+from longshore.config.load import Overrides, load_config
+from longshore.config.model import WorkerConfig
+
+__all__ = ["app"]
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("-c", "--config", metavar="FILE", help="The configuration file, or its folder.")
+]
+CwdOption = Annotated[Path | None, typer.Option("--cwd", metavar="FOLDER", help="Run as if started in this folder.")]
+EnvironmentOption = Annotated[
+    str | None, typer.Option("-e", "--env", metavar="NAME", help=r"The \[env.NAME] section to use.")
+]
+EnvFileOption = Annotated[
+    list[Path] | None, typer.Option("--env-file", metavar="FILE", help="Read secrets from this file; repeatable.")
+]
+VarOption = Annotated[list[str] | None, typer.Option("--var", metavar="K:V", help="A variable for `env`; repeatable.")]
+ScriptArgument = Annotated[
+    str | None, typer.Argument(metavar="SCRIPT", help="The main module, instead of the one of the configuration.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which configuration a command is about."""
+
+    config: Path | None
+    cwd: Path
+    environment: str | None
+    env_files: tuple[Path, ...] = ()
+
+    def load(self, *, is_dev: bool, main: str | None = None, variables: dict[str, str] | None = None) -> WorkerConfig:
+        """Load the configuration.
+
+        Raises:
+            ConfigError: with everything that is wrong in it.
+        """
+        overrides = Overrides(main=main, vars=variables or {}, env_files=self.env_files)
+        # One that is no text cannot be what a configuration asks for.
+        surroundings = {name: text for name, value in os.environ.items() if (text := as_text(value)) is not None}
+        return load_config(
+            self.config,
+            cwd=self.cwd,
+            environment=self.environment,
+            is_dev=is_dev,
+            variables=surroundings,
+            overrides=overrides,
+        )
+
+
+def as_text(value: str) -> str | None:
+    """Return what the system gave as text: UTF-8, whatever the locale says; None when it is none."""
+    try:
+        return os.fsencode(value).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def examples(*lines: tuple[str, str]) -> str:
+    """Return the part of a help text that shows how a command is called."""
+    width = max(len(command) for command, _ in lines)
+    shown = (f"  [bold]{command:<{width}}[/bold]  [dim]{what}[/dim]".rstrip() for command, what in lines)
+    return "\n".join(["Examples:", "", *shown])
+
+
+app = typer.Typer(
+    name="longshore",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        ("longshore demo", "see it work, with a real PostgreSQL"),
+        ("longshore init my-worker", "make a project"),
+        ("longshore dev", "run it, reload on change"),
+        ("longshore serve --workers 4", "run it in production"),
+    ),
+)
+
+
+@app.callback(invoke_without_command=True)
+def longshore(
+    context: typer.Context,
+    config: ConfigOption = None,
+    cwd: CwdOption = None,
+    environment: EnvironmentOption = None,
+    version: Annotated[bool, typer.Option("--version", "-v", help="Print the version.")] = False,
+) -> None:
+    """Workers with sockets, in Python: small modules that answer requests and speak to any server."""
+    if version:
+        typer.echo(f"longshore {installed_version('longshore')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+    context.obj = (config, cwd, environment)
+
+
+def place_of(
+    context: typer.Context,
+    config: Path | None,
+    cwd: Path | None,
+    environment: str | None,
+    env_files: list[Path] | None = None,
+) -> Place:
+    """Return what the options before and behind the command's name come to."""
+    former_config, former_cwd, former_environment = context.obj
+    folder = cwd or former_cwd or Path()
+    if not folder.is_dir():
+        fail(CommandFailed(f"no folder {str(folder)!r}", USAGE))
+    return Place(
+        config=config or former_config,
+        cwd=folder.resolve(),
+        environment=environment or former_environment,
+        env_files=tuple(env_files or ()),
+    )
+
+
+def variables_of(words: list[str] | None) -> dict[str, str]:
+    """Return the variables of ``--var K:V``."""
+    found = {}
+    for word in words or []:
+        name, separator, value = (as_text(word) or "").partition(":")
+        if not separator or not name.isidentifier():
+            raise typer.BadParameter(f"{word!r} is not NAME:VALUE", param_hint="--var")
+        found[name] = value
+    return found
+
+
+def ended(error: ConfigError) -> typer.Exit:
+    """Print what is wrong with a configuration; return how the command ends."""
+    from longshore.cli.config_error import render_config_error  # noqa: PLC0415 - only an error pays for it
+
+    render_config_error(error, make_console(stderr=True))
+    return typer.Exit(CONFIG)
+
+
+@app.command(
+    epilog=examples(
+        ("longshore init my-worker", ""),
+        ("longshore init shop --template postgres", ""),
+        ("longshore init --list", "what templates there are"),
+    )
+)
+def init(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="The new folder, and the worker's name.", show_default=False)
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", "-t", metavar="TEMPLATE", help="What kind of worker.")
+    ] = None,
+    cwd: CwdOption = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Ask nothing, take the plainest template.")] = False,
+    list_them: Annotated[bool, typer.Option("--list", help="Print the templates.")] = False,
+) -> None:
+    """Make a project: a worker that runs, and a test that passes."""
+    from longshore.cli import init as command  # noqa: PLC0415 - each command loads what it needs
+
+    if list_them:
+        command.list_templates()
+        return
+    if name is None:
+        raise typer.BadParameter("how shall it be called? longshore init NAME", param_hint="NAME")
+    folder = place_of(context, None, cwd, None).cwd
+    try:
+        command.init(name, template, cwd=folder, assume_yes=yes)
+    except CommandFailed as exc:
+        fail(exc)
+
+
+@app.command(
+    epilog=examples(
+        ("longshore dev", "http://localhost:8787, or the next free port"),
+        ("longshore dev src/other.py", "another main module"),
+        ("longshore dev --port 3000 --var GREETING:Ahoy", ""),
+        ("longshore dev --ip 0.0.0.0", "reachable from other machines"),
+    )
+)
+def dev(
+    context: typer.Context,
+    script: ScriptArgument = None,
+    ip: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The address to listen on.", show_default="localhost")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="The port; 0 for any free one.",
+            show_default="8787, or the next free one",
+        ),
+    ] = None,
+    var: VarOption = None,
+    config: ConfigOption = None,
+    cwd: CwdOption = None,
+    environment: EnvironmentOption = None,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Run a worker while writing it: reload on change, show every request, connection and error."""
+    from longshore.cli import dev as command  # noqa: PLC0415 - each command loads what it needs
+
+    place = place_of(context, config, cwd, environment, env_file)
+    variables = variables_of(var)
+
+    def load() -> WorkerConfig:
+        return place.load(is_dev=True, main=script, variables=variables)
+
+    try:
+        raise typer.Exit(command.dev(load, ip=ip, port=port))
+    except ConfigError as exc:
+        raise ended(exc) from exc
+
+
+@app.command(
+    epilog=examples(
+        ("longshore serve", "http://127.0.0.1:8787"),
+        ("longshore serve --host 0.0.0.0 --port 80 --workers 4", ""),
+        ("longshore serve -e production --log json", "one JSON object a line"),
+    )
+)
+def serve(
+    context: typer.Context,
+    script: ScriptArgument = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, metavar="PORT", help="The port.", show_default="8787")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, metavar="N", help="How many processes.", show_default="1")
+    ] = None,
+    log: Annotated[
+        str | None, typer.Option(metavar="json|text", help="The form of the log.", show_default="text")
+    ] = None,
+    var: VarOption = None,
+    config: ConfigOption = None,
+    cwd: CwdOption = None,
+    environment: EnvironmentOption = None,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Run a worker in production: no reload, several processes, a log for machines."""
+    from longshore.cli import serve as command  # noqa: PLC0415 - each command loads what it needs
+
+    if log not in {None, "json", "text"}:
+        raise typer.BadParameter(f"{log!r} is neither json nor text", param_hint="--log")
+    place = place_of(context, config, cwd, environment, env_file)
+    try:
+        loaded = place.load(is_dev=False, main=script, variables=variables_of(var))
+    except ConfigError as exc:
+        raise ended(exc) from exc
+    raise typer.Exit(command.serve(loaded, host=host, port=port, workers=workers, log=log))
+
+
+@app.command(
+    epilog=examples(
+        ("longshore check", "what `longshore serve` would run"),
+        ("longshore check --dev", "what `longshore dev` would run"),
+        ("longshore check -e production", ""),
+    )
+)
+def check(
+    context: typer.Context,
+    script: ScriptArgument = None,
+    is_dev: Annotated[bool, typer.Option("--dev", help="As `longshore dev` sees it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    config: ConfigOption = None,
+    cwd: CwdOption = None,
+    environment: EnvironmentOption = None,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Print the configuration in force, secrets hidden, or everything that is wrong with it."""
+    from longshore.cli.check import config_as_json, render_check  # noqa: PLC0415 - each command loads what it needs
+
+    place = place_of(context, config, cwd, environment, env_file)
+    try:
+        loaded = place.load(is_dev=is_dev, main=script)
+    except ConfigError as exc:
+        raise ended(exc) from exc
+    if as_json:
+        typer.echo(config_as_json(loaded))
+    else:
+        render_check(loaded, make_console())
+
+
+@app.command(
+    epilog=examples(
+        ("longshore demo", "runs until Ctrl-C"),
+        ("longshore demo --once", "ends after the first right answer"),
+    )
+)
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the first right answer.")] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="The port of the worker; 0 for any free one.")
+    ] = 0,
+) -> None:
+    """Run a worker against a real PostgreSQL, which is started for it and removed afterwards."""
+    from longshore.cli import demo as command  # noqa: PLC0415 - each command loads what it needs
+
+    try:
+        raise typer.Exit(command.demo(once=once, port=port))
+    except CommandFailed as exc:
+        fail(exc)

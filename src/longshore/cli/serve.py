@@ -1,0 +1,77 @@
+"""``longshore serve``: the host's events as a log, and nothing that moves."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from longshore.cli.console import silence_output
+from longshore.cli.render_json import json_line
+from longshore.cli.render_text import text_lines
+from longshore.runtime.host.options import HostOptions
+from longshore.runtime.host.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from longshore.config.model import WorkerConfig
+    from longshore.runtime.host.events import HostEvent
+
+__all__ = ["LogSink", "serve"]
+
+
+def serve(config: WorkerConfig, *, host: str | None, port: int | None, workers: int | None, log: str | None) -> int:
+    """Run a worker until it is stopped; return the exit code.
+
+    Args:
+        config: the worker.
+        host: the address to listen on, instead of the configuration's.
+        port: the port, instead of the configuration's.
+        workers: how many processes, instead of the configuration's number.
+        log: ``"json"`` or ``"text"``, instead of the configuration's choice.
+    """
+    settings = config.serve
+    options = HostOptions(
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        workers=workers or settings.workers,
+        drain_timeout_s=settings.drain_timeout_s,
+        boot_timeout_s=settings.boot_timeout_s,
+        log_requests=settings.log_requests,
+    )
+    sink = LogSink(sys.stdout, is_json=(log or settings.log_format) == "json")
+    return asyncio.run(Supervisor(config, options, sink).run())
+
+
+class LogSink:
+    """Writes each event as soon as it is there.
+
+    Args:
+        stream: where to.
+        is_json: one JSON object a line instead of text.
+    """
+
+    def __init__(self, stream: TextIO, *, is_json: bool) -> None:
+        self._stream = stream
+        self._is_json = is_json
+
+    def __call__(self, event: HostEvent) -> None:
+        """Write one event."""
+        now = datetime.now(UTC)  # noqa: TID251 - a log says at what time of day something happened
+        if self._is_json:
+            line = json_line(event, now)
+            lines = [] if line is None else [line]
+        else:
+            lines = text_lines(event, now.astimezone().replace(tzinfo=None))
+        if lines:
+            self._write("".join(f"{line}\n" for line in lines))
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            # Whoever read the log is gone, which is no reason to stop serving.
+            silence_output()

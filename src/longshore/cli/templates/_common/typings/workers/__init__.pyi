@@ -1,0 +1,2 @@
+# So that editors know what `workers` is: at run time the runtime provides it, nothing has to be installed.
+from longshore.workers import *

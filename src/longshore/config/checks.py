@@ -1,0 +1,170 @@
+"""What a single value must be, beyond its type (PURE).
+
+Each check takes the value and raises ``ValueError`` with what is wrong, in words that follow the key:
+``triggers.crons[0]: '* *' has 2 fields …``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from typing import Any, Final
+
+from cronsim import CronSim, CronSimError
+
+from longshore.config.connection_string import ConnectionStringError, parse_connection_string
+from longshore.config.jsonc import MAX_DEPTH
+from longshore.core.shown import SHOWN_CHARS, shown
+from longshore.errors import SocketError
+from longshore.policy.rules import parse_rule
+
+__all__ = [
+    "check_binding_name",
+    "check_connection_string",
+    "check_cron",
+    "check_date",
+    "check_host",
+    "check_json",
+    "check_rule",
+    "check_secret_name",
+    "check_worker_name",
+    "has_numbered_weekday",
+]
+
+# As in JavaScript, where `env.NAME` must be written.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+# Wrangler takes dashes and underscores.
+_WORKER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_CRON_FIELDS: Final = ("minute", "hour", "day of month", "month", "day of week")
+_CRON_VALUES: Final = ("0-59", "0-23", "1-31 or L", "1-12 or JAN-DEC", "0-7 or SUN-SAT")
+# Any Monday; cronsim wants a time to begin at and reads nothing from it here.
+_ANY_TIME: Final = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
+# What JSON carries to the worker without loss (msgspec, like most readers, stops at 64 bits).
+_MIN_INT: Final = -(2**63)
+_MAX_INT: Final = 2**64 - 1
+
+
+def check_binding_name(value: str) -> None:
+    """Refuse what cannot be written as ``env.NAME``."""
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{shown(value)} is no binding name: use letters, digits and '_', and no digit first")
+
+
+check_secret_name = check_binding_name
+
+
+def check_worker_name(value: str) -> None:
+    """Refuse what is no worker's name."""
+    if not _WORKER_NAME.fullmatch(value):
+        raise ValueError(f"{shown(value)} is no worker name: use 1 to 63 letters, digits, '-' and '_'")
+
+
+def check_date(value: Any) -> None:
+    """Refuse what is neither ``"2026-01-31"`` nor a TOML date."""
+    if isinstance(value, dt.datetime) or not isinstance(value, (str, dt.date)):
+        raise ValueError(f"expected a date like '2026-01-31', found {shown(value)}")  # noqa: TRY004 - one door
+    if isinstance(value, str):
+        try:
+            dt.date.fromisoformat(value if _DATE.fullmatch(value) else "")
+        except ValueError:
+            raise ValueError(f"{shown(value)} is no date: write it like '2026-01-31'") from None
+
+
+def check_host(value: str) -> None:
+    """Refuse an empty address to listen on, or one with a port or parts of a URL."""
+    if not value or any(character in "/?#@ " or not character.isprintable() for character in value):
+        raise ValueError(f"{shown(value)} is no address to listen on: write it like 'localhost' or '0.0.0.0'")
+
+
+def check_rule(value: str, where: str) -> None:
+    """Refuse what is no egress rule, in the words of ``longshore.policy``."""
+    try:
+        parse_rule(value, where)
+    except SocketError as error:
+        raise ValueError(str(error)) from error
+
+
+def check_connection_string(value: str) -> None:
+    """Refuse what is no complete database URL; the message never holds the password."""
+    try:
+        parse_connection_string(value)
+    except ConnectionStringError as error:
+        raise ValueError(f"connection string {error}") from error
+
+
+def check_cron(value: str) -> None:
+    """Refuse what is no cron expression of five fields; the message names the field and its place."""
+    fields = value.split()
+    if len(fields) != len(_CRON_FIELDS):
+        found = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        raise ValueError(
+            f"{_quoted(value)} has {found}, a cron expression has 5: minute, hour, day of month, month, day of week,"
+            " like '*/15 * * * *'"
+        )
+    for index, text in enumerate(fields):
+        only = ["*"] * len(_CRON_FIELDS)
+        only[index] = text
+        if not _is_cron(" ".join(only)):
+            column = _field_column(value, index)
+            note = ": 'W' is not supported" if text.upper().endswith("W") and text.upper() != "LW" else ""
+            raise ValueError(
+                f"{_quoted(value)} has {text!r} as {_CRON_FIELDS[index]} (character {column}){note}: write * or"
+                f" {_CRON_VALUES[index]}, with ',', '-' and '/'"
+            )
+    if not _is_cron(value):
+        raise ValueError(f"{_quoted(value)} never comes: no month of it has that day")
+
+
+def _quoted(cron: str) -> str:
+    # Not shown(), which hides what stands before an "@": that begins "@daily".
+    return repr(cron if len(cron) <= SHOWN_CHARS else cron[: SHOWN_CHARS - 1] + "…")
+
+
+def _is_cron(value: str) -> bool:
+    # cronsim lets some mistakes through to int() and assert.
+    try:
+        CronSim(value, _ANY_TIME)
+    except (CronSimError, AssertionError, ValueError, TypeError, IndexError, RecursionError):
+        return False
+    return True
+
+
+def _field_column(value: str, index: int) -> int:
+    return [match.start() for match in re.finditer(r"\S+", value)][index] + 1
+
+
+def has_numbered_weekday(cron: str) -> bool:
+    """Say whether the day of the week is a number, which Cloudflare counts from 1 = Sunday and cron from 0."""
+    return any(character.isdigit() for character in re.sub(r"[/#]\d+", "", cron.split()[4]))
+
+
+def check_json(value: Any) -> None:
+    """Refuse what JSON cannot carry to the worker: dates, infinities, huge numbers, bottomless nesting."""
+    _check_json(value, "")
+
+
+def _check_json(value: Any, where: str, depth: int = 1) -> None:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_json(item, f"{where}.{key}", depth + 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_json(item, f"{where}[{index}]", depth + 1)
+    else:
+        _check_scalar(value, f" (at {where.removeprefix('.')})" if where else "")
+
+
+def _check_scalar(value: Any, place: str) -> None:
+    if isinstance(value, bool):
+        return
+    if isinstance(value, int) and not _MIN_INT <= value <= _MAX_INT:
+        raise ValueError(f"a number of more than 64 bits{place}: write it as text, in quotes")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number that JSON has{place}: write it as text, in quotes")
+    if not isinstance(value, (str, int, float, type(None))):
+        message = f"a {type(value).__name__} cannot be passed on{place}: write it as text, in quotes"
+        raise ValueError(message)  # noqa: TRY004 - one door

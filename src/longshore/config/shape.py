@@ -1,0 +1,152 @@
+"""What a configuration file may hold: the keys that Longshore acts upon, as types (PURE).
+
+``validate`` walks these declarations, so a type, a range or a check stands here and nowhere else. Keys of wrangler's
+that have no effect are in ``wrangler_keys``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from longshore.config import checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "BuildShape",
+    "DevShape",
+    "HyperdriveShape",
+    "NetworkShape",
+    "SecretsShape",
+    "Section",
+    "ServeShape",
+    "TopLevel",
+    "TriggersShape",
+]
+
+MAX_WORKERS = 256
+"""More processes than that are a mistake on any machine this runs on."""
+MAX_SECONDS = 3600.0
+"""A time limit of more than an hour is one that nobody meant."""
+
+
+def _checked(check: Callable[[Any], None]) -> Meta:
+    return Meta(extra={"check": check})
+
+
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+"""0 asks the system for a free one."""
+Host: TypeAlias = Annotated[str, _checked(checks.check_host)]
+BindingName: TypeAlias = Annotated[str, _checked(checks.check_binding_name)]
+DatabaseUrl: TypeAlias = Annotated[str, _checked(checks.check_connection_string)]
+Json: TypeAlias = Annotated[Any, _checked(checks.check_json)]
+AllowRule: TypeAlias = Annotated[str, _checked(lambda value: checks.check_rule(value, "allow"))]
+DenyRule: TypeAlias = Annotated[str, _checked(lambda value: checks.check_rule(value, "deny"))]
+
+
+class HyperdriveShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[hyperdrive]]``."""
+
+    binding: BindingName
+    id: str | None = None
+    localConnectionString: DatabaseUrl | None = None  # noqa: N815 - wrangler's spelling
+    connection_string: DatabaseUrl | None = None
+
+
+class TriggersShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[triggers]``."""
+
+    crons: list[Annotated[str, _checked(checks.check_cron)]] = []
+
+
+class SecretsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[secrets]``."""
+
+    required: list[Annotated[str, _checked(checks.check_secret_name)]] = []
+
+
+class RuleShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[rules]]``: which files are modules; every file of the project is importable here."""
+
+    type: Literal["ESModule", "CommonJS", "CompiledWasm", "Text", "Data", "PythonModule", "PythonRequirement"]
+    globs: list[str]
+    fallthrough: bool | None = None
+
+
+class PythonModulesShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[python_modules]``."""
+
+    exclude: list[str] = []
+
+
+class BuildShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[build]``: only ``watch_dir`` has an effect."""
+
+    command: str | None = None
+    cwd: str | None = None
+    watch_dir: str | list[str] | None = None
+    upload: Any = None
+
+
+class NetworkShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[network]`` (Longshore's)."""
+
+    allow: list[AllowRule] | None = None
+    deny: list[DenyRule] | None = None
+
+
+class ServeShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[serve]`` (Longshore's)."""
+
+    host: Host | None = None
+    port: Port | None = None
+    workers: Annotated[int, Meta(ge=1, le=MAX_WORKERS)] | None = None
+    drain_timeout_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
+    boot_timeout_s: Annotated[float, Meta(gt=0, le=MAX_SECONDS)] | None = None
+    disconnect_grace_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
+    log_format: Literal["text", "json"] | None = None
+    log_requests: bool | None = None
+
+
+class DevShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[dev]``: ``ip`` and ``port`` have an effect."""
+
+    ip: Host | None = None
+    port: Port | None = None
+    inspector_port: Port | None = None
+    inspector_ip: str | None = None
+    local_protocol: Literal["http", "https"] | None = None
+    upstream_protocol: Literal["http", "https"] | None = None
+    host: str | None = None
+    enable_containers: bool | None = None
+    container_engine: Any = None
+    generate_types: bool | None = None
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """What the top level and each ``[env.<name>]`` may hold."""
+
+    name: Annotated[str, _checked(checks.check_worker_name)] | None = None
+    main: str | None = None
+    compatibility_date: Annotated[Any, _checked(checks.check_date)] = None
+    compatibility_flags: list[str] = []
+    vars: dict[str, Json] = {}
+    hyperdrive: list[HyperdriveShape] = []
+    triggers: TriggersShape = TriggersShape()
+    secrets: SecretsShape = SecretsShape()
+    rules: list[RuleShape] = []
+    python_modules: PythonModulesShape = PythonModulesShape()
+    build: BuildShape = BuildShape()
+    network: NetworkShape = NetworkShape()
+    serve: ServeShape = ServeShape()
+
+
+class TopLevel(Section, frozen=True, kw_only=True):
+    """What the whole file may hold."""
+
+    dev: DevShape = DevShape()
+    env: dict[str, Section] = {}

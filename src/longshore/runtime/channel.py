@@ -1,0 +1,264 @@
+"""``Channel``: what host and worker say to each other, over an ``AF_UNIX`` stream socket in an event loop (shell).
+
+The frames are ``longshore.proto.ipc``'s; descriptors travel beside them. ``SyncChannel`` is the same for a process
+without an event loop. Runs on every loop that has ``add_reader`` and ``add_writer`` (stdlib, uvloop).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from longshore.proto.ipc.frames import FrameError
+from longshore.runtime._fdpass import MAX_DESCRIPTORS, Inbox, Outbox
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from longshore.proto.ipc.messages import Message
+    from longshore.runtime._fdpass import Received
+
+__all__ = ["MAX_DESCRIPTORS", "Channel", "SyncChannel"]
+
+# So many messages wait for a slow receiver before the kernel's buffer has to hold the rest and the sender waits.
+_MAX_WAITING = 256
+
+
+class Channel:
+    """One end of a control channel; made inside the running loop.
+
+    Args:
+        sock: connected ``AF_UNIX`` ``SOCK_STREAM`` socket; belongs to the channel from now on.
+        inbox: what was already received on it, from ``SyncChannel.detach()``.
+    """
+
+    def __init__(self, sock: socket.socket, inbox: Inbox | None = None) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox() if inbox is None else inbox
+        self._outbox = Outbox()
+        self._waiting: asyncio.Future[None] | None = None
+        self._flushing: list[asyncio.Future[None]] = []
+        self._read_error: Exception | None = None
+        self._write_error: OSError | None = None
+        self._is_ended = False
+        self._is_closed = False
+        self._is_reading = False
+        self._is_writing = False
+        self._is_send_scheduled = False
+        self._read_on()
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Queue a message; all of one turn of the loop leave together, in order. Never blocks.
+
+        A message to a peer that is gone, or on a closed channel, is dropped: who wants to know asks ``flush()`` or is
+        told by ``receive()``.
+
+        Args:
+            message: what to say.
+            fds: descriptors to pass on. Duplicates of them are sent, made before this returns; the caller's stay the
+                caller's.
+
+        Raises:
+            FrameError, ValueError: the message is too long, or has more than ``MAX_DESCRIPTORS`` descriptors.
+            OSError: a descriptor is not open, or there are too many open files.
+        """
+        if self._is_closed or self._write_error is not None:
+            return
+        self._outbox.put(message, fds)
+        if not self._is_send_scheduled and not self._is_writing:
+            self._is_send_scheduled = True
+            self._loop.call_soon(self._send_scheduled)
+
+    async def flush(self) -> None:
+        """Wait until everything queued is in the kernel.
+
+        Raises:
+            OSError: the channel broke, or was closed, before that.
+
+        Cancellation: safe; the messages are still sent.
+        """
+        if self._outbox and self._write_error is None:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._flushing.append(waiter)
+            await waiter
+        if self._write_error is not None:
+            raise self._write_error.with_traceback(None)
+
+    def _send_scheduled(self) -> None:
+        self._is_send_scheduled = False
+        if not self._is_closed and not self._is_writing:
+            self._send_now()
+
+    def _send_now(self) -> None:
+        try:
+            is_empty = self._outbox.send_to(self._sock)
+        except OSError as exc:
+            self._stop_sending(exc)
+            return
+        if not is_empty:
+            if not self._is_writing:
+                self._is_writing = True
+                self._loop.add_writer(self._fd, self._send_now)
+            return
+        self._stop_writing()
+        self._wake_flushing()
+
+    def _stop_sending(self, error: OSError) -> None:
+        self._write_error = self._write_error or error
+        self._outbox.close()
+        self._stop_writing()
+        self._wake_flushing()
+
+    def _stop_writing(self) -> None:
+        if self._is_writing:
+            self._is_writing = False
+            self._loop.remove_writer(self._fd)
+
+    def _wake_flushing(self) -> None:
+        for waiter in self._flushing:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._flushing.clear()
+
+    # -- receiving -------------------------------------------------------------------------------
+
+    async def receive(self) -> Received | None:
+        """Return the next message and its descriptors, which belong to the caller; None once the peer has ended.
+
+        One task at a time may wait. None also when the channel is closed meanwhile.
+
+        Raises:
+            FrameError: what came is not of this protocol; the channel is of no further use.
+            OSError: the channel broke.
+
+        Cancellation: safe; no message is lost.
+        """
+        while not self._inbox:
+            if self._read_error is not None:
+                raise self._read_error.with_traceback(None)
+            if self._is_ended or self._is_closed:
+                return None
+            assert self._waiting is None or self._waiting.done(), "one task at a time may receive"
+            self._read_on()
+            self._waiting = self._loop.create_future()
+            await self._waiting
+        received = self._inbox.take()
+        self._read_on()
+        return received
+
+    def _on_readable(self) -> None:
+        """Take all there is: libuv drops a descriptor at ``EPOLLERR``, and bytes may lie before the end."""
+        while not self._is_ended and self._read_error is None and len(self._inbox) < _MAX_WAITING:
+            try:
+                self._is_ended = not self._inbox.receive_from(self._sock)
+            except (BlockingIOError, InterruptedError):
+                break
+            except (FrameError, OSError) as exc:
+                self._read_error = exc
+        else:
+            self._stop_reading()
+        self._wake_receiver()
+
+    def _read_on(self) -> None:
+        is_open = not (self._is_closed or self._is_ended or self._read_error)
+        if is_open and not self._is_reading and len(self._inbox) < _MAX_WAITING:
+            self._is_reading = True
+            self._loop.add_reader(self._fd, self._on_readable)
+
+    def _stop_reading(self) -> None:
+        if self._is_reading:
+            self._is_reading = False
+            self._loop.remove_reader(self._fd)
+
+    def _wake_receiver(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    # -- ending ----------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """True after ``close()``."""
+        return self._is_closed
+
+    def fileno(self) -> int:
+        """Return the descriptor, -1 when closed."""
+        return -1 if self._is_closed else self._fd
+
+    def close(self) -> None:
+        """Close the socket and every descriptor that nobody took. What is queued is not sent: ``flush()`` first."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._stop_reading()
+        self._inbox.close()
+        had_more = bool(self._outbox)
+        self._stop_writing()
+        self._outbox.close()
+        if had_more and self._write_error is None:
+            self._write_error = ConnectionAbortedError("the channel was closed with messages that were not sent")
+        self._wake_flushing()
+        self._wake_receiver()
+        self._sock.close()
+
+
+class SyncChannel:
+    """One end of a control channel in a process without an event loop: every call blocks until it is done.
+
+    Args:
+        sock: connected ``AF_UNIX`` ``SOCK_STREAM`` socket; belongs to the channel from now on.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(True)
+        self._sock = sock
+        self._inbox = Inbox()
+        self._outbox = Outbox()
+
+    @property
+    def has_message(self) -> bool:
+        """True when ``receive()`` returns without reading, which polling ``fileno()`` cannot tell."""
+        return bool(self._inbox)
+
+    def fileno(self) -> int:
+        """Return the descriptor, -1 when closed."""
+        return self._sock.fileno()
+
+    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Send a message and duplicates of ``fds``.
+
+        Raises:
+            FrameError, ValueError: the message is too long, or has more than ``MAX_DESCRIPTORS`` descriptors.
+            OSError: the channel broke.
+        """
+        self._outbox.put(message, fds)
+        while not self._outbox.send_to(self._sock):
+            pass  # interrupted by a signal
+
+    def receive(self) -> Received | None:
+        """Return the next message and its descriptors, which belong to the caller; None once the peer has ended.
+
+        Raises:
+            FrameError: what came is not of this protocol.
+            OSError: the channel broke.
+        """
+        while not self._inbox:
+            if not self._inbox.receive_from(self._sock):
+                return None
+        return self._inbox.take()
+
+    def detach(self) -> tuple[socket.socket, Inbox]:
+        """Give the socket up, with what was received and not taken, to ``Channel(*detached)``."""
+        return self._sock, self._inbox
+
+    def close(self) -> None:
+        """Close the socket and every descriptor that nobody took."""
+        self._inbox.close()
+        self._outbox.close()
+        self._sock.close()

@@ -1,0 +1,202 @@
+"""What a host tells whoever runs it (values, past tense): the terminal, a JSON log, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from longshore.config.model import WorkerConfig
+    from longshore.proto.ipc.messages import ErrorReport, WorkerMessage
+
+__all__ = [
+    "BootFailure",
+    "ConfigReloaded",
+    "ConfigRejected",
+    "CronDue",
+    "Draining",
+    "EventSink",
+    "FromWorker",
+    "HostEvent",
+    "HostFailed",
+    "Listening",
+    "PortTaken",
+    "ReloadStarted",
+    "Reloaded",
+    "RestartScheduled",
+    "Stopped",
+    "WatchFailed",
+    "WorkerExited",
+    "WorkerReady",
+    "WorkerStarting",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The ports are open; connections wait until the first worker is ready."""
+
+    urls: tuple[str, ...]
+    """The one to show first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortTaken:
+    """The wanted port has a holder, and another was chosen."""
+
+    wanted: int
+    port: int
+    holder: str
+    """Who has it, empty when that cannot be found out."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarting:
+    """A worker process was asked for."""
+
+    worker_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """A worker accepts connections."""
+
+    worker_id: int
+    pid: int
+    boot_s: float
+    handlers: tuple[str, ...]
+    loop: str
+    is_reload: bool
+    is_broken: bool = False
+    """True: it serves the page that shows why the module cannot be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootFailure:
+    """The module cannot be run; said once for all workers of a start."""
+
+    worker_id: int
+    report: ErrorReport
+    is_reload: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadStarted:
+    """Files changed, or somebody asked."""
+
+    paths: tuple[str, ...]
+    """The files, empty when somebody asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """New code answers."""
+
+    duration_s: float
+    """Since the reload started."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded:
+    """The configuration file changed and is right; a reload with it follows."""
+
+    config: WorkerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRejected:
+    """The configuration file changed and is wrong; the old one stays in force."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExited:
+    """A worker process ended."""
+
+    worker_id: int
+    code: int
+    """Exit code; negative: the signal that ended it."""
+    was_expected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RestartScheduled:
+    """A worker died and will be replaced."""
+
+    in_s: float
+    crashes: int
+    """In a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The host stops: no new connections, requests in flight are finished."""
+
+    timeout_s: float
+    is_hurried: bool
+    """True: it was asked twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class CronDue:
+    """A ``scheduled`` handler is called."""
+
+    cron: str
+    worker_id: int | None
+    """None: no worker was ready, so it was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromWorker:
+    """A worker said something about its requests, connections, handlers or logs."""
+
+    worker_id: int
+    message: WorkerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFailed:
+    """Files cannot be watched any more; reloads are by hand from now on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostFailed:
+    """The host cannot run: its port is taken, or its helper process does not start."""
+
+    message: str
+    code: int
+    """The exit code that follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Everything has ended; the last event."""
+
+    code: int
+
+
+HostEvent: TypeAlias = (
+    Listening
+    | PortTaken
+    | WorkerStarting
+    | WorkerReady
+    | BootFailure
+    | ReloadStarted
+    | Reloaded
+    | ConfigReloaded
+    | ConfigRejected
+    | WorkerExited
+    | RestartScheduled
+    | Draining
+    | CronDue
+    | FromWorker
+    | WatchFailed
+    | HostFailed
+    | Stopped
+)
+EventSink: TypeAlias = Callable[[HostEvent], None]
+"""Called in the loop of the host; must neither block nor raise."""

@@ -1,0 +1,413 @@
+"""``Supervisor``: runs one worker's configuration in as many processes as wanted (shell).
+
+What to do is decided in ``lifecycle.py``; this carries events in and actions out. How the parts play together is told
+in ``docs/design/runtime.md``.
+
+Rules that must not be broken:
+
+1. Everything happens in callbacks of one loop, one after the other; nothing awaits between an event and its actions.
+2. Whatever ends ``run()``, even its cancellation, ends the zygote and with it every worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from longshore.aio.tasks import spawn
+from longshore.proto.ipc.messages import BootFailed, Drain, Exited, FireScheduled, Forked, ForkFailed, HandOver, Ready
+from longshore.runtime._fdpass import close_all
+from longshore.runtime.host import events as said
+from longshore.runtime.host import lifecycle_model as lc
+from longshore.runtime.host.cron_timer import CronTimer, wall_clock
+from longshore.runtime.host.handover import HandOverDesk
+from longshore.runtime.host.lifecycle import HostState
+from longshore.runtime.host.listener import ListenError, open_listeners
+from longshore.runtime.host.start import broken_config, silent_failure, start_message
+from longshore.runtime.host.watch import is_config, watch_files
+from longshore.runtime.host.worker_link import WorkerLink
+from longshore.runtime.host.zygote_process import ZygoteProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from longshore.config.model import WorkerConfig
+    from longshore.proto.ipc.messages import ErrorReport, Message
+    from longshore.runtime.host.listener import Listeners
+    from longshore.runtime.host.options import HostOptions
+    from longshore.runtime.host.zygote_process import ZygoteEvent
+
+__all__ = ["Supervisor"]
+
+EXIT_CONFIG = 78
+EXIT_INTERNAL = 70
+
+# How long the rest of what an ended worker said may take to arrive: only a process that it left behind and that holds
+# its channel can make it take any time at all.
+_LAST_WORDS_S = 1.0
+
+
+class Supervisor:
+    """Opens the port, keeps workers running on it, and ends them.
+
+    Args:
+        config: the worker.
+        options: how to run it.
+        sink: is told everything that happens; called in the loop of ``run()``.
+    """
+
+    def __init__(self, config: WorkerConfig, options: HostOptions, sink: said.EventSink) -> None:
+        self._config = config
+        self._options = options
+        self._sink = sink
+        self._state = HostState(options.rules())
+        self._links: dict[int, WorkerLink] = {}
+        self._configs: dict[int, WorkerConfig] = {}  # by generation
+        self._reports: dict[int, ErrorReport] = {}  # by worker, until they are told
+        self._failure: ErrorReport | None = None  # what the error page shows
+        self._changed: set[str] = set()  # files, until a reload for them has begun
+        self._desk = HandOverDesk()
+        self._fired = 0
+        self._is_zygote_ready = False
+        self._background: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._listeners: Listeners | None = None
+        self._zygote: ZygoteProcess | None = None
+        self._crons: CronTimer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Future[int] | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where it listens, the one to show first; empty before ``run()`` has opened the port."""
+        return self._listeners.urls if self._listeners is not None else ()
+
+    # -- what may be asked -----------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Serve until stopped, or until it is clear that this is not possible; return the exit code.
+
+        Cancellation: kills the workers.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._end = self._loop.create_future()
+        try:
+            if self._open():
+                self._begin()
+            code = await self._end
+        finally:
+            await self._close()
+        self._sink(said.Stopped(code))
+        return code
+
+    def reload(self, config: WorkerConfig | None = None, *, paths: Iterable[str] = ()) -> None:
+        """Replace the workers without losing a request; returns at once, ``Reloaded`` or ``BootFailure`` follows.
+
+        Args:
+            config: the configuration from now on; None: the one there is.
+            paths: the files because of which; told in ``ReloadStarted``.
+        """
+        self._changed.update(paths)
+        if config is not None:
+            self._config = config
+            if self._crons is not None and self._options.fires_crons:
+                self._crons.set(config.crons)
+        if self._zygote is not None:
+            self._feed(lc.ReloadRequested())
+
+    def stop(self) -> None:
+        """End: after the requests in flight at the first call, within half a second at the second, at once then."""
+        if self._end is not None and not self._end.done():
+            self._feed(lc.StopRequested())
+
+    def fire_scheduled(self, cron: str) -> None:
+        """Run the ``scheduled`` handler now, in one of the workers, as if ``cron`` were due."""
+        self._fire(cron, wall_clock())
+
+    # -- beginning and end -----------------------------------------------------------------------
+
+    def _open(self) -> bool:
+        options = self._options
+        try:
+            listeners = open_listeners(options.host, options.port, may_search=not options.port_is_fixed)
+        except ListenError as exc:
+            self._fail(str(exc), EXIT_CONFIG)
+            return False
+        self._listeners = listeners
+        if options.port and listeners.port != options.port:
+            self._sink(said.PortTaken(options.port, listeners.port, listeners.holder))
+        self._sink(said.Listening(listeners.urls))
+        return True
+
+    def _begin(self) -> None:
+        self._wire_signals()
+        if self._options.watch:
+            self._run_beside(self._watch(), "longshore watch")
+        self._crons = CronTimer(self._fire)
+        if self._options.fires_crons:
+            self._crons.set(self._config.crons)
+        if self._start_zygote():
+            self._feed(lc.Begin())
+
+    def _start_zygote(self) -> bool:
+        self._is_zygote_ready = False
+        try:
+            self._zygote = ZygoteProcess(self._on_zygote, self._on_zygote_end)
+        except OSError as exc:
+            self._fail(f"cannot start the process that workers are forked from: {exc.strerror}", EXIT_INTERNAL)
+            return False
+        return True
+
+    def _fail(self, message: str, code: int) -> None:
+        self._sink(said.HostFailed(message, code))
+        self._finish(code)
+
+    def _finish(self, code: int) -> None:
+        assert self._end is not None
+        if not self._end.done():
+            self._end.set_result(code)
+
+    async def _close(self) -> None:
+        self._unwire_signals()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._crons is not None:
+            self._crons.close()
+        for task in self._background:
+            task.cancel()
+        if self._listeners is not None:
+            self._listeners.close()
+        if self._zygote is not None:
+            await self._zygote.close()  # its end is the end of every worker
+        await asyncio.gather(
+            *self._background, *(link.ended() for link in self._links.values()), return_exceptions=True
+        )
+        self._links.clear()
+        self._desk.close()
+
+    def _wire_signals(self) -> None:
+        if not self._options.handle_signals or threading.current_thread() is not threading.main_thread():
+            return
+        assert self._loop is not None
+        on_hangup: Callable[[], object] = self.stop if self._options.is_dev else self.reload
+        for number, call in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, on_hangup)):
+            self._loop.add_signal_handler(number, call)
+
+    def _unwire_signals(self) -> None:
+        if self._options.handle_signals and threading.current_thread() is threading.main_thread():
+            assert self._loop is not None
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                self._loop.remove_signal_handler(number)
+
+    def _run_beside(self, work: Any, name: str) -> None:
+        self._background.add(spawn(work, name=name, on_done=self._background.discard))
+
+    # -- events in -------------------------------------------------------------------------------
+
+    def _feed(self, event: lc.Event) -> None:
+        assert self._loop is not None
+        if self._end is None or self._end.done():
+            return
+        for action in self._state.step(self._loop.time(), event):
+            self._perform(action)
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._state.deadline()
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._feed, lc.TimePassed())
+
+    def _on_zygote(self, message: ZygoteEvent) -> None:
+        match message:
+            case Forked(worker_id=worker_id, pid=pid):
+                if (link := self._links.get(worker_id)) is not None:
+                    link.pid = pid
+            case ForkFailed(worker_id=worker_id, error=error):
+                self._reports[worker_id] = silent_failure(f"no process for worker {worker_id}: {error}")
+                self._run_beside(self._worker_ended(worker_id, EXIT_INTERNAL), "longshore fork failed")
+            case Exited(worker_id=worker_id, code=code):
+                self._run_beside(self._worker_ended(worker_id, code), "longshore worker ended")
+            case _:
+                self._is_zygote_ready = True
+
+    def _on_zygote_end(self) -> None:
+        """It was killed, or cannot start; the kernel killed the workers with it."""
+        lost, self._zygote = self._zygote, None
+        assert lost is not None
+        self._run_beside(lost.close(), "longshore zygote end")
+        if not self._is_zygote_ready:
+            self._fail("the process that workers are forked from ended while it started; see above", EXIT_INTERNAL)
+        elif self._start_zygote():
+            for worker_id in list(self._links):
+                self._run_beside(self._worker_ended(worker_id, -signal.SIGKILL), "longshore worker lost")
+
+    async def _worker_ended(self, worker_id: int, code: int) -> None:
+        link = self._links.get(worker_id)
+        if link is None:
+            return
+        try:
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await link.ended()
+        except TimeoutError:
+            link.close()
+        if self._links.pop(worker_id, None) is not None:
+            self._feed(lc.WorkerEnded(worker_id, code))
+            self._reports.pop(worker_id, None)
+
+    def _on_worker(self, link: WorkerLink, message: Message, fds: list[int]) -> None:
+        match message:
+            case HandOver():
+                self._desk.pass_on(fds, self._serving())
+                return
+            case Ready():
+                self._sink(
+                    said.WorkerReady(
+                        link.worker_id,
+                        message.pid,
+                        message.boot_s,
+                        message.handlers,
+                        message.loop,
+                        is_reload=link.generation > 1,
+                        is_broken=link.is_broken,
+                    )
+                )
+                self._feed(lc.WorkerBecameReady(link.worker_id))
+                self._desk.release(self._serving())
+            case BootFailed(report=report):
+                self._reports[link.worker_id] = report
+                self._feed(lc.BootRejected(link.worker_id))
+            case _:
+                self._sink(said.FromWorker(link.worker_id, message))  # type: ignore[arg-type]  # the worker's end sends no other
+        close_all(fds)
+
+    def _on_broken_link(self, link: WorkerLink) -> None:
+        """It is dead, or cannot be told to end; either way ``Exited`` follows."""
+        self._kill(link.worker_id)
+
+    def _kill(self, worker_id: int) -> None:
+        if self._zygote is not None:
+            self._zygote.kill(worker_id, signal.SIGKILL)
+
+    def _serving(self) -> list[WorkerLink]:
+        return [self._links[worker_id] for worker_id in self._state.serving() if worker_id in self._links]
+
+    # -- actions out -----------------------------------------------------------------------------
+
+    def _perform(self, action: lc.Action) -> None:
+        match action:
+            case lc.SpawnWorker():
+                self._spawn(action)
+            case lc.DrainWorker(worker_id, timeout_s, hand_over):
+                if (link := self._links.get(worker_id)) is not None:
+                    link.send(Drain(timeout_s=timeout_s, hand_over=hand_over))
+            case lc.KillWorker(worker_id):
+                self._kill(worker_id)
+            case lc.Finish(code):
+                self._finish(code)
+            case _:
+                self._announce(action)
+
+    def _spawn(self, action: lc.SpawnWorker) -> None:
+        worker_id, generation = action.worker_id, action.generation
+        assert self._loop is not None
+        if generation not in self._configs:
+            in_use = {link.generation for link in self._links.values()} | {self._state.current_generation}
+            self._configs = {number: config for number, config in self._configs.items() if number in in_use}
+            self._configs[generation] = self._config
+        config = self._configs[generation]
+        if action.is_broken:
+            config = broken_config(config, self._failure or silent_failure("the worker cannot be run"))
+        try:
+            self._launch(action, config)
+        except OSError as exc:
+            self._reports[worker_id] = silent_failure(f"no channel for worker {worker_id}: {exc.strerror}")
+            self._loop.call_soon(self._feed, lc.WorkerEnded(worker_id, EXIT_INTERNAL))
+        else:
+            self._sink(said.WorkerStarting(worker_id))
+
+    def _launch(self, action: lc.SpawnWorker, config: WorkerConfig) -> None:
+        assert self._zygote is not None
+        assert self._listeners is not None
+        worker_id = action.worker_id
+        control = self._zygote.fork(worker_id)
+        link = WorkerLink(
+            worker_id, action.generation, control, self._on_worker, self._on_broken_link, is_broken=action.is_broken
+        )
+        self._links[worker_id] = link
+        fds = [sock.fileno() for sock in self._listeners.sockets]
+        link.send(start_message(config, worker_id, self._options, self.urls), fds)
+
+    def _announce(self, action: lc.Action) -> None:
+        match action:
+            case lc.AnnounceBootFailure(worker_id, is_reload, reason):
+                self._failure = self._reports.pop(worker_id, None) or silent_failure(reason)
+                self._sink(said.BootFailure(worker_id, self._failure, is_reload))
+            case lc.AnnounceReload():
+                paths, self._changed = tuple(sorted(self._changed)), set()
+                self._sink(said.ReloadStarted(paths))
+            case lc.AnnounceReloaded(_, duration_s):
+                self._sink(said.Reloaded(duration_s))
+            case lc.AnnounceExit(worker_id, code, was_expected):
+                self._sink(said.WorkerExited(worker_id, code, was_expected))
+            case lc.AnnounceRestart(in_s, crashes):
+                self._sink(said.RestartScheduled(in_s, crashes))
+            case lc.AnnounceDraining(timeout_s, is_hurried):
+                if not is_hurried:
+                    self._stop_listening()
+                self._sink(said.Draining(timeout_s, is_hurried))
+
+    def _stop_listening(self) -> None:
+        """Let nothing new begin; the workers accept what waits, and the port is closed when the last of them has."""
+        if self._listeners is not None:
+            self._listeners.refuse_new()
+            self._listeners.close()
+        self._desk.close()
+
+    # -- crons and files -------------------------------------------------------------------------
+
+    def _fire(self, cron: str, at: datetime) -> None:
+        able = [link for link in self._serving() if not link.is_broken]
+        if not able or self._state.is_stopping:
+            self._sink(said.CronDue(cron, None))
+            return
+        self._fired += 1
+        link = able[self._fired % len(able)]
+        link.send(FireScheduled(cron=cron, scheduled_time_ms=int(at.timestamp() * 1000)))
+        self._sink(said.CronDue(cron, link.worker_id))
+
+    async def _watch(self) -> None:
+        """Reload for every burst of changes."""
+        watched = None
+        while watched != (watched := (self._config.watch, self._config.file)):
+            try:
+                await self._watch_these(*watched)
+            except (OSError, RuntimeError) as exc:  # watchfiles passes on what the kernel says in either
+                self._sink(said.WatchFailed(str(exc)))
+
+    async def _watch_these(self, folders: tuple[str, ...], file: str | None) -> None:
+        async with aclosing(watch_files(folders, file)) as bursts:
+            async for paths in bursts:
+                self._files_changed(paths)
+                if (self._config.watch, self._config.file) != (folders, file):
+                    return
+
+    def _files_changed(self, paths: tuple[str, ...]) -> None:
+        load = self._options.load
+        config = None
+        if load is not None and any(map(self._is_config, paths)):
+            try:
+                config = load()
+            except Exception as exc:  # noqa: BLE001 - whatever is wrong with the file, the old configuration goes on
+                self._sink(said.ConfigRejected(exc))
+                paths = tuple(path for path in paths if not self._is_config(path))
+                if not paths:
+                    return
+            else:
+                self._sink(said.ConfigReloaded(config))
+        self.reload(config, paths=paths)
+
+    def _is_config(self, path: str) -> bool:
+        return path == self._config.file or is_config(os.path.basename(path))

@@ -1,0 +1,110 @@
+"""Hands requests to an ASGI application, unchanged but for ``scope["env"]``.
+
+What is added: a context (``workers.wait_until`` works inside), the report of an exception, the error page. What is not
+touched: how the application learns that its client has left (``receive()``), and its lifespan.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from longshore.runtime.worker.flight import Unwatched
+from longshore.runtime.worker.outcome import OK, finished, settle
+from longshore.runtime.worker.streaming import BODY, START
+from longshore.workers._context import current_context
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from longshore.runtime.worker.failures import Failures
+    from longshore.runtime.worker.flight import Flight
+    from longshore.runtime.worker.reporter import Reporter
+    from longshore.runtime.worker.work import Work
+
+__all__ = ["AsgiServer"]
+
+
+class AsgiServer:
+    """Calls the application.
+
+    Args:
+        application: ASGI 3.
+        env: the bindings.
+        work: where requests in flight are kept.
+        failures: told of exceptions.
+        reporter: told of each request, if anyone wants to know.
+        is_dev: whether the page of a framework's own 500 is replaced by ours, which shows the exception.
+    """
+
+    def __init__(
+        self, application: Any, env: Any, work: Work, failures: Failures, reporter: Reporter | None, *, is_dev: bool
+    ) -> None:
+        self._application = application
+        self._env = env
+        self._work = work
+        self._failures = failures
+        self._reporter = reporter
+        self._is_dev = is_dev
+
+    async def http(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        flight = self._work.begin(scope, time.monotonic())
+        flight.connection = scope.get("longshore.connection") or Unwatched()
+        scope["env"] = self._env
+        relay = _Relay(flight, send, holds_errors=self._is_dev)
+        token = current_context.set(flight)
+        outcome = OK
+        try:
+            await self._application(scope, receive, relay.send)
+            await relay.finish()
+            if not flight.status and not flight.connection.is_lost:
+                raise RuntimeError("the application did not generate a response")
+        except BaseException as exc:  # noqa: BLE001 - settle() knows which ones are not the application's
+            outcome = await settle(flight, exc, send, self._failures)
+        finally:
+            current_context.reset(token)
+            self._work.end(flight)
+            if self._reporter is not None:
+                finished(flight, outcome, self._reporter)
+
+
+class _Relay:
+    """Notes the status on its way out.
+
+    In development the head and the body of a 500 are held back until the application has returned: frameworks send one
+    and raise the exception behind it, and the exception is what a developer wants to see.
+    """
+
+    __slots__ = ("_flight", "_held", "_holds_errors", "_send")
+
+    def __init__(self, flight: Flight, send: Any, *, holds_errors: bool) -> None:
+        self._flight = flight
+        self._send = send
+        self._holds_errors = holds_errors
+        self._held: list[dict[str, Any]] = []
+
+    def send(self, message: dict[str, Any]) -> Awaitable[None]:
+        """Pass a message on."""
+        if message["type"] == START:
+            if self._holds_errors and message["status"] == 500:
+                return self._hold(message)
+            self._flight.status = message["status"]
+        elif self._held:
+            return self._hold(message)
+        sent: Awaitable[None] = self._send(message)
+        return sent
+
+    async def _hold(self, message: dict[str, Any]) -> None:
+        self._held.append(message)
+        if message["type"] == BODY and message.get("more_body", False):
+            await self.finish()  # it streams: no page of an exception
+
+    async def finish(self) -> None:
+        """Send what was held back."""
+        held, self._held = self._held, []
+        for message in held:
+            if message["type"] == START:
+                self._flight.status = message["status"]
+                self._holds_errors = False
+            await self._send(message)

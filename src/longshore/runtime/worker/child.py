@@ -1,0 +1,108 @@
+"""What a fork of the zygote has to do to become a process of its own, and to end as one."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["end_loop", "guard", "name_process", "prepare_process", "run_exit_handlers"]
+
+GUARD_S = 8.0
+"""A worker whose host is gone and that has not ended after this long, is blocked."""
+
+EXIT_BLOCKED = 70
+
+_THREADS_S = 2.0
+"""How long threads of the default executor may take to end."""
+
+
+def prepare_process() -> None:
+    """Drop what was inherited and is not ours: signal handlers, exit handlers, a buffered stdout."""
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in (signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    # What a terminal or a service manager sends to the whole group is for the host to obey. A handler and not SIG_IGN:
+    # programs that the worker starts must not inherit it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ignore)
+    _forget_exit_handlers()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # replaced, closed or detached
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper has it
+
+
+def name_process(name: str) -> None:
+    """Show ``name`` (15 characters of it) in ``ps`` and ``top``, where the system makes that cheap."""
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="utf-8") as comm:
+        comm.write(name)
+
+
+def guard(control: socket.socket) -> None:
+    """End the process some time after the host has ended, even if the event loop is blocked.
+
+    Args:
+        control: the channel to the host; a duplicate is watched, so it may be closed meanwhile.
+    """
+    watched = os.dup(control.fileno())
+    threading.Thread(target=_guard, args=(watched,), name="guard", daemon=True).start()
+
+
+def end_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what still runs in the loop and close it, in bounded time."""
+    try:
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=_THREADS_S))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(_end_threads(loop))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def run_exit_handlers() -> None:
+    """Do what Python does at the end of a program and ``os._exit`` leaves out: ``atexit`` and the last output."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.flush()
+
+
+def _ignore(_number: int, _frame: Any) -> None:
+    pass
+
+
+def _forget_exit_handlers() -> None:
+    """Leave those that the parent registered to the parent."""
+    atexit._clear()
+    # It registers itself once for all finalizers; those that the user's module makes must run here.
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]  # see Lib/weakref.py
+
+
+def _guard(fd: int) -> None:
+    poll = select.poll()
+    poll.register(fd, 0)  # POLLHUP is always reported
+    poll.poll()
+    threading.Event().wait(GUARD_S)
+    os._exit(EXIT_BLOCKED)
+
+
+async def _end_threads(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the threads of the default executor end; one that hangs must not keep the process."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_THREADS_S):
+            await loop.shutdown_default_executor()

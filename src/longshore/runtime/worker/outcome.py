@@ -1,0 +1,66 @@
+"""How a request ended, and who is told: shared by everything that serves requests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from longshore.errors import ResetError
+from longshore.proto.ipc.messages import RequestFinished
+from longshore.runtime.worker.failures import answer
+from longshore.runtime.worker.flight import End
+
+if TYPE_CHECKING:
+    from longshore.runtime.worker.failures import Failures
+    from longshore.runtime.worker.flight import Flight
+    from longshore.runtime.worker.reporter import Reporter
+
+__all__ = ["CANCELED", "ERROR", "OK", "finished", "settle"]
+
+OK: Final = "ok"
+ERROR: Final = "error"
+CANCELED: Final = "canceled"
+
+
+async def settle(flight: Flight, exc: BaseException, send: Any, failures: Failures, where: str = "fetch") -> str:
+    """Deal with what a handler or its response raised; return the outcome of the request.
+
+    A cancellation of ours ends here. One that came from outside (the loop is being closed) goes on.
+
+    Raises:
+        BaseException: ``exc``, when it is not the handler's.
+    """
+    if isinstance(exc, (GeneratorExit, KeyboardInterrupt)):
+        raise exc
+    if isinstance(exc, asyncio.CancelledError):
+        if flight.end is not None:
+            flight.task.uncancel()
+            if flight.end is End.DRAINED and not flight.status:
+                await answer(flight, send, 503, b"text/plain; charset=utf-8", b"Service Unavailable\n")
+            return CANCELED
+        if flight.task.cancelling():
+            raise exc
+    if flight.end is End.CLIENT_LEFT and isinstance(exc, ResetError):
+        return CANCELED  # it was reading the body that does not come any more
+    report = failures.tell(where, flight, exc)
+    await failures.answer(flight, report, send)
+    return ERROR
+
+
+def finished(flight: Flight, outcome: str, reporter: Reporter) -> None:
+    """Say how a request ended."""
+    client = flight.scope.get("client")
+    if flight.end is not None:
+        outcome = CANCELED
+    reporter.send(
+        RequestFinished(
+            request_id=flight.request_id,
+            method=flight.method,
+            path=flight.path,
+            status=flight.status,
+            duration_s=time.monotonic() - flight.started,
+            outcome=outcome,
+            client=client[0] if client else "",
+        )
+    )

@@ -1,0 +1,214 @@
+"""uvicorn's HTTP and WebSocket protocols, as a worker needs them: they know when they are idle, and tell who leaves.
+
+On the way of a request this adds three calls to uvicorn's callbacks and one key to the scope, nothing else.
+
+What is known about a connection at any time:
+
+* ``_phase`` is what the parser expects next: the head of a request that has begun, its body, or a new request.
+* ``cycle`` is uvicorn's newest request with its response; older ones are answered before it (pipelining).
+
+It is *idle* when the parser expects a new request and the newest response is complete: only then does nothing of the
+connection live in this process, and it can be handed to another one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.utils import is_ssl
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from longshore.runtime.worker.client import SCOPE_KEY, ClientConnection
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from longshore.runtime.worker.serving import Serving
+
+__all__ = ["MAX_HEAD_BYTES", "WorkerProtocol", "WorkerWebSocketProtocol"]
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Request line and headers together, beyond what one read of the socket brings: more is answered with status 431."""
+
+HEAD_TIMEOUT_S = 30.0
+"""How long the head of a request may take to arrive."""
+
+FIRST_REQUEST_TIMEOUT_S = 120.0
+"""How long a new connection may keep silent: browsers open some in advance."""
+
+NEXT, HEAD, BODY = range(3)
+
+
+class WorkerProtocol(HttpToolsProtocol):
+    """One HTTP/1.1 connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: Serving,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._serving = server_state
+        self._client = ClientConnection()
+        self._phase = NEXT
+        # Counts from the second read of a head on; nearly every head comes in one.
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    # -- the connection ----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Take a connection, new or of another worker."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(FIRST_REQUEST_TIMEOUT_S, self.timeout_keep_alive_handler)
+        if self._serving.draining is not None:
+            self._serving.draining.tend_soon(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._end_head()
+        self._client.lose()
+        self._serving.connection_ended()
+
+    @property
+    def is_idle(self) -> bool:
+        """True when no request has begun since the last response was complete."""
+        return self._phase == NEXT and self._is_answered
+
+    @property
+    def _has_served(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation leaves None out
+        return cycle is not None
+
+    @property
+    def _is_answered(self) -> bool:
+        return not self._has_served or self.cycle.response_complete
+
+    @property
+    def can_move(self) -> bool:
+        """True when another process could go on with the descriptor: the state of TLS is in this one."""
+        return not is_ssl(self.transport)
+
+    @property
+    def is_flushed(self) -> bool:
+        """True when the kernel has all bytes of the responses."""
+        return self.transport.get_write_buffer_size() == 0
+
+    def idle_s(self) -> float:
+        """Return for how long the connection has been idle; 0 when it is new and nothing came yet."""
+        timer = self.timeout_keep_alive_task
+        if timer is None or not self._has_served:
+            return 0.0
+        return self.loop.time() - (timer.when() - self.timeout_keep_alive)
+
+    def fileno(self) -> int:
+        """Return the descriptor, -1 when there is none any more."""
+        sock = self.transport.get_extra_info("socket")
+        return -1 if sock is None else cast("int", sock.fileno())
+
+    def say_close(self) -> None:
+        """Make the newest request the last: its response says ``connection: close``.
+
+        A response that has begun without saying so keeps the connection open: the client may rely on it.
+        """
+        if self._has_served and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def stop_reading(self) -> None:
+        """Leave what the client sends from now on in the kernel."""
+        self.flow.pause_reading()
+
+    # -- one request -------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; a head that does not end is refused."""
+        super().data_received(data)
+        if self._phase == HEAD:
+            self._limit_head(len(data))
+
+    def on_message_begin(self) -> None:
+        """Start a request."""
+        super().on_message_begin()
+        self.scope[SCOPE_KEY] = self._client  # type: ignore[literal-required]  # ASGI allows keys of the server
+        self._phase = HEAD
+
+    def on_headers_complete(self) -> None:
+        """Start to answer."""
+        super().on_headers_complete()
+        self._phase = BODY
+        if self._head_bytes:
+            self._end_head()
+        if self._serving.draining is not None:
+            self._serving.draining.on_request(self)
+
+    def on_message_complete(self) -> None:
+        """The request is complete; the response may have been so before."""
+        super().on_message_complete()
+        self._phase = NEXT
+        if self._serving.draining is not None:
+            self._serving.draining.tend_soon(self)
+
+    def on_response_complete(self) -> None:
+        """The response is complete; the request may be so later."""
+        super().on_response_complete()
+        if self._serving.draining is not None:
+            self._serving.draining.tend_soon(self)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Give the connection to the WebSocket protocol; a worker that ends takes no new ones."""
+        super().handle_websocket_upgrade()
+        self._unset_keepalive_if_required()
+        if self._serving.draining is not None:
+            self._serving.draining.refuse_websocket(cast("WorkerWebSocketProtocol", self.transport.get_protocol()))
+
+    # -- limits ------------------------------------------------------------------------------------
+
+    def _limit_head(self, count: int) -> None:
+        if self.transport.is_closing():
+            return
+        if not self._head_bytes:
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, 408, "Request Timeout")
+        # The first read may hold the end of the request before: it counts as one byte.
+        self._head_bytes += count if self._head_bytes else 1
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(431, "Request Header Fields Too Large")
+
+    def _end_head(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self._end_head()
+        if self._is_answered:
+            headers = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + headers % len(reason) + reason.encode())
+        self.transport.close()
+
+
+class WorkerWebSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: Serving,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._serving = server_state
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave, so that a drain can end."""
+        super().connection_lost(exc)
+        self._serving.connection_ended()

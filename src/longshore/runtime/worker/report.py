@@ -1,0 +1,190 @@
+"""Turns an exception into an ``ErrorReport``: readable where its process is not, and free of our own frames.
+
+``error_report()`` never raises, also for exceptions whose ``__str__`` does. Local variables are not shown and long
+lines are cut, so that neither secrets nor megabytes travel with a traceback.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import traceback
+from typing import TYPE_CHECKING
+
+from longshore.compat.hints import import_hint
+from longshore.proto.ipc.messages import ErrorReport, SourceFrame
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["error_report"]
+
+LINES_BEFORE = 5
+LINES_AFTER = 4
+MAX_FRAMES = 60
+MAX_CAUSES = 10
+MAX_LINE_CHARS = 1000
+MAX_TEXT_CHARS = 64 * 1024
+
+RUNTIME_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+PACKAGE_DIR = os.path.dirname(os.path.dirname(RUNTIME_DIR)) + os.sep
+# Ours, the server's and the import system's: what stands between the event loop and the user's code.
+OWN_PREFIXES = (
+    RUNTIME_DIR,
+    os.path.join(PACKAGE_DIR, "compat") + os.sep,
+    "<frozen importlib",
+    "<frozen runpy",
+)
+OWN_PARTS = (f"{os.sep}uvicorn{os.sep}", f"{os.sep}a2wsgi{os.sep}", f"{os.sep}importlib{os.sep}__init__.py")
+LIBRARY_PARTS = ("site-packages", "dist-packages", "python_modules", "node_modules", ".venv", "venv", ".venv-workers")
+
+SRC_NOTE = "if the main module is in the folder 'src', your import statement shouldn't include a 'src.' prefix"
+
+
+def error_report(exc: BaseException, project_dir: str = "", module_root: str = "") -> ErrorReport:
+    """Describe ``exc``; never raises.
+
+    Args:
+        exc: with or without a traceback.
+        project_dir: files below are the user's, except installed libraries.
+        module_root: likewise.
+    """
+    try:
+        return _Describer(project_dir, module_root).describe(exc)
+    except BaseException as failure:  # noqa: BLE001 - whatever an exception's own methods do, there must be a report
+        name = type_name(type(exc))
+        text = f"{name}: <it cannot be described: {type(failure).__name__}>\n"
+        return ErrorReport(type=name, message="", text=text)
+
+
+def type_name(cls: type) -> str:
+    """Return the qualified name, ``builtins.`` left out."""
+    module = str(getattr(cls, "__module__", ""))
+    return cls.__qualname__ if module in ("builtins", "__main__", "") else f"{module}.{cls.__qualname__}"
+
+
+class _Describer:
+    def __init__(self, project_dir: str, module_root: str) -> None:
+        roots = {os.path.realpath(folder) for folder in (project_dir, module_root) if folder}
+        self._roots = tuple(folder.rstrip(os.sep) + os.sep for folder in roots)
+
+    def describe(self, exc: BaseException) -> ErrorReport:
+        printed = traceback.TracebackException(type(exc), exc, exc.__traceback__, compact=True)
+        _without_own_frames(printed, set())
+        notes = _notes(exc)
+        text = "".join(printed.format())
+        for note in notes[len(_own_notes(exc)) :]:
+            text += note + "\n"
+        return self._report(exc, _bounded(text), notes, {id(exc)})
+
+    def _report(self, exc: BaseException, text: str, notes: tuple[str, ...], seen: set[int]) -> ErrorReport:
+        return ErrorReport(
+            type=type_name(type(exc)),
+            message=_message(exc),
+            text=text,
+            frames=self._frames(exc),
+            notes=notes,
+            cause=self._cause(exc, seen),
+        )
+
+    def _cause(self, exc: BaseException, seen: set[int]) -> ErrorReport | None:
+        cause = exc.__cause__
+        if cause is None and not exc.__suppress_context__:
+            cause = exc.__context__
+        if cause is None or id(cause) in seen or len(seen) >= MAX_CAUSES:
+            return None
+        seen.add(id(cause))
+        return self._report(cause, f"{type_name(type(cause))}: {_message(cause)}\n", _notes(cause), seen)
+
+    def _frames(self, exc: BaseException) -> tuple[SourceFrame, ...]:
+        found = [self._frame(*place) for place in _places(exc.__traceback__)]
+        if isinstance(exc, SyntaxError) and exc.filename and exc.lineno:
+            found.append(self._frame(exc.filename, exc.lineno, ""))
+        if len(found) > MAX_FRAMES:  # endless recursion: its beginning and its end tell
+            found = [*found[: MAX_FRAMES // 2], *found[-MAX_FRAMES // 2 :]]
+        return tuple(found)
+
+    def _frame(self, file: str, line: int, function: str) -> SourceFrame:
+        first = max(1, line - LINES_BEFORE)
+        lines = linecache.getlines(file)[first - 1 : line + LINES_AFTER]
+        return SourceFrame(
+            file=_bounded(file),
+            line=line,
+            function=function,
+            first_line=first if lines else 0,
+            source=tuple(_bounded(each.rstrip("\n")) for each in lines),
+            is_users=self._is_users(file),
+        )
+
+    def _is_users(self, file: str) -> bool:
+        path = os.path.realpath(file)
+        if not os.path.isabs(file) and not os.path.exists(path):
+            return False  # `uvloop/loop.pyx`: compiled somewhere else, and relative to there
+        for root in self._roots:
+            if path.startswith(root):
+                return not any(part in LIBRARY_PARTS for part in path[len(root) :].split(os.sep))
+        return False
+
+
+def _places(trace: TracebackType | None) -> list[tuple[str, int, str]]:
+    found = []
+    for frame, line in traceback.walk_tb(trace):
+        file = frame.f_code.co_filename
+        if not _is_own(file):
+            found.append((file, line, frame.f_code.co_qualname))
+    return found
+
+
+def _is_own(file: str) -> bool:
+    return file.startswith(OWN_PREFIXES) or any(part in file for part in OWN_PARTS)
+
+
+def _without_own_frames(printed: traceback.TracebackException, seen: set[int]) -> None:
+    if id(printed) in seen:
+        return
+    seen.add(id(printed))
+    kept = [frame for frame in printed.stack if not _is_own(frame.filename)]
+    printed.stack[:] = kept
+    related = [printed.__cause__, printed.__context__, *(getattr(printed, "exceptions", None) or ())]
+    for each in related:
+        if each is not None:
+            _without_own_frames(each, seen)
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        if isinstance(exc, SyntaxError):
+            return _bounded(exc.msg or "")
+        return _bounded(str(exc))
+    except BaseException:  # noqa: BLE001 - __str__ is the user's code
+        return "<its __str__ raised an exception>"
+
+
+def _own_notes(exc: BaseException) -> tuple[str, ...]:
+    notes = getattr(exc, "__notes__", ())
+    return tuple(_bounded(str(note)) for note in notes) if isinstance(notes, (list, tuple)) else ()
+
+
+def _notes(exc: BaseException) -> tuple[str, ...]:
+    notes = _own_notes(exc)
+    if not isinstance(exc, ModuleNotFoundError):
+        return notes
+    hint = SRC_NOTE if str(exc.name).partition(".")[0] == "src" else import_hint(exc.name)
+    return notes if hint is None else (*notes, hint)
+
+
+def _bounded(text: str) -> str:
+    """Cut long lines, and the middle of what is still too long."""
+    # What Unicode does not allow alone (a surrogate) could not be sent.
+    text = text.encode("utf-8", "backslashreplace").decode()
+    text = "\n".join(_cut(line) for line in text.split("\n"))
+    if len(text) > MAX_TEXT_CHARS:
+        half = MAX_TEXT_CHARS // 2
+        text = f"{text[:half]}\n… ({len(text) - 2 * half} characters left out) …\n{text[-half:]}"
+    return text
+
+
+def _cut(line: str) -> str:
+    if len(line) <= MAX_LINE_CHARS:
+        return line
+    return f"{line[:MAX_LINE_CHARS]}… ({len(line) - MAX_LINE_CHARS} characters more)"

@@ -1,0 +1,53 @@
+"""``ChannelReporter``: the ``Reporter`` of a worker process."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from longshore.proto.ipc.frames import FrameError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from longshore.proto.ipc.messages import WorkerMessage
+    from longshore.runtime.channel import Channel
+
+__all__ = ["ChannelReporter"]
+
+
+class ChannelReporter:
+    """Sends messages to the host, from any thread.
+
+    Args:
+        channel: the control channel.
+        loop: the loop it belongs to, run by the thread that makes this object.
+    """
+
+    def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
+        self._channel = channel
+        self._loop = loop
+        self._thread_id = threading.get_ident()
+
+    @property
+    def is_open(self) -> bool:
+        """False when nobody hears what is sent any more."""
+        return not self._channel.is_closed
+
+    def send(self, message: WorkerMessage) -> None:
+        """Pass ``message`` on; never blocks, never raises."""
+        if threading.get_ident() == self._thread_id:
+            self.send_with(message)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self.send_with, message)
+        except RuntimeError:  # the loop is closed: the process ends
+            pass
+
+    def send_with(self, message: WorkerMessage, fds: Sequence[int] = ()) -> None:
+        """Pass ``message`` on with duplicates of ``fds``; only in the thread of the loop. Never raises."""
+        try:
+            self._channel.send(message, fds)
+        except (FrameError, OSError):  # too long for a frame, or no descriptor is free: there is nobody to tell
+            pass

@@ -1,0 +1,77 @@
+"""Sends a response that is there as a whole with one write.
+
+``send()`` of ASGI takes a response in two messages, looks at every header for what must not be in it, and decides how
+the body is framed. Of a ``Response`` made of bytes all that is known: its headers were checked when it was made, and
+its length is among them. So the state of uvicorn's cycle is moved on as ``send()`` would do it, without the detour; in
+every case that is not the plain one, ``send()`` is called. ``tests/runtime/worker/test_whole_response.py`` compares
+the bytes.
+"""
+
+from __future__ import annotations
+
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["send_whole"]
+
+MAX_JOINED_BYTES = 16 * 1024
+"""Up to here copying the body costs less than a second write."""
+
+_cycle_send = RequestResponseCycle.send
+
+
+def send_whole(send: Any, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Send a whole response, if ``send`` is uvicorn's and there is nothing special about it.
+
+    Args:
+        send: ASGI's.
+        status: of the response.
+        headers: with ``content-length``, in lower case, checked.
+        body: all of it.
+
+    Returns:
+        False when nothing was sent, and ``send()`` must be called.
+    """
+    if send.__class__ is not MethodType or send.__func__ is not _cycle_send:
+        return False
+    cycle: Any = send.__self__
+    if cycle.flow.write_paused or cycle.disconnected or cycle.response_started or cycle.access_log:
+        return False
+    if CLOSE_HEADER in cycle.scope["headers"]:
+        return False
+    parts = [STATUS_LINE[status]]
+    has_length = False
+    for name, value in cycle.default_headers:
+        parts += (name, b": ", value, b"\r\n")
+    for name, value in headers:
+        if name == b"content-length":
+            has_length = True
+        elif name == b"connection":
+            return False
+        parts += (name, b": ", value, b"\r\n")
+    if not has_length:
+        return False
+    parts.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+    _write(cycle, parts, b"" if cycle.scope["method"] == "HEAD" else body)
+    return True
+
+
+def _write(cycle: Any, parts: list[bytes], body: bytes) -> None:
+    cycle.waiting_for_100_continue = False
+    cycle.response_started = cycle.response_complete = True
+    if len(body) <= MAX_JOINED_BYTES:
+        parts.append(body)
+        cycle.transport.write(b"".join(parts))
+    else:
+        cycle.transport.write(b"".join(parts))
+        cycle.transport.write(body)
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()

@@ -1,0 +1,28 @@
+"""Makes the ``Env`` of a worker from its configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from longshore.workers._env import Env
+from longshore.workers._hyperdrive import Hyperdrive
+from longshore.workers._json_values import as_json_value
+
+if TYPE_CHECKING:
+    from longshore.config.model import WorkerConfig
+
+__all__ = ["build_env"]
+
+
+def build_env(config: WorkerConfig) -> Env:
+    """Return the bindings that ``config`` declares.
+
+    A secret wins over a variable of its name, as ``.dev.vars`` does in wrangler; a database over both.
+
+    Raises:
+        ArgumentValueError: the connection string of a database is no URL of one.
+    """
+    values: dict[str, Any] = {name: as_json_value(value) for name, value in config.vars.items()}
+    values.update(config.secrets)
+    values.update((each.binding, Hyperdrive(each.connection_string, name=each.binding)) for each in config.hyperdrive)
+    return Env(values, secrets=config.secrets, unavailable=config.unavailable)

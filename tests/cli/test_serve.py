@@ -1,0 +1,123 @@
+"""``longshore serve``: its log for people and for machines, its options, its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.cli.launched import launched, run_longshore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENTRY = """\
+import logging
+
+from workers import Response, WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        if request.path == "/boom":
+            raise LookupError("no such customer")
+        logging.getLogger("shop").warning("asked for %s", request.path)
+        return Response("hello\\n")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A worker that logs and raises."""
+    (tmp_path / "longshore.toml").write_text('name = "shop"\nmain = "entry.py"\n')
+    (tmp_path / "entry.py").write_text(ENTRY)
+    return tmp_path
+
+
+def get(url: str) -> int:
+    """Return the status of an answer."""
+    with httpx.Client(trust_env=False, timeout=30.0) as client:
+        return client.get(url).status_code
+
+
+def test_the_log_for_machines_is_one_object_a_line(project: Path) -> None:
+    with launched("serve", "--port", "0", "--log", "json", cwd=project) as running:
+        url = json.loads(running.wait_for('"event":"listening"').string)["urls"][0]
+        running.wait_for('"event":"worker_ready"')
+        assert get(f"{url}/a?b=c") == 200
+        running.wait_for('"event":"request"')
+        assert get(f"{url}/boom") == 500
+        running.wait_for('"event":"request"')
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+    found: list[dict[str, Any]] = [json.loads(line) for line in running.seen]
+    assert all({"time", "level", "event"} <= set(each) for each in found)
+    by_event = {each["event"]: each for each in found}
+    assert by_event["log"]["message"] == "asked for /a"
+    assert by_event["log"]["logger"] == "shop"
+    assert by_event["handler_failed"]["error"]["type"] == "LookupError"
+    assert by_event["stopped"]["code"] == 0
+    requests = [each for each in found if each["event"] == "request"]
+    assert [(each["method"], each["path"], each["status"]) for each in requests] == [
+        ("GET", "/a?b=c", 200),
+        ("GET", "/boom", 500),
+    ]
+    assert by_event["log"]["request_id"] == requests[0]["request_id"]
+    assert by_event["log"]["worker"] == requests[0]["worker"] == 1
+
+
+def test_the_log_for_people_is_a_line_an_event(project: Path) -> None:
+    with launched("serve", "--port", "0", cwd=project) as running:
+        url = running.wait_for(r"listening on (\S+)")[1]
+        running.wait_for(r"INFO    worker 1  ready after \S+: process \d+, \w+, handlers: fetch")
+        assert get(f"{url}/a") == 200
+        running.wait_for(r"WARNING worker 1  shop: asked for /a #\d+$")
+        running.wait_for(r"INFO    worker 1  GET /a 200 OK \(\S+ms\) #\d+$")
+        assert get(f"{url}/boom") == 500
+        running.wait_for("ERROR   worker 1  fetch failed: GET /boom")
+        running.wait_for("^    Traceback")
+        running.wait_for("^    LookupError: no such customer")
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_for("draining")
+        assert running.ended() == 0
+    assert "stopped with 0" in running.seen[-1]
+
+
+def test_several_processes(project: Path) -> None:
+    with launched("serve", "--port", "0", "--workers", "2", cwd=project) as running:
+        running.wait_for("worker 1  ready|worker 2  ready")
+        running.wait_for("worker 1  ready|worker 2  ready")
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+
+
+def test_settings_of_the_file_and_of_the_environment_section(project: Path) -> None:
+    config = 'name = "shop"\nmain = "entry.py"\n[env.eu.serve]\nport = 0\nlog_format = "json"\nlog_requests = false\n'
+    (project / "longshore.toml").write_text(config)
+    with launched("serve", "-e", "eu", cwd=project) as running:
+        url = json.loads(running.wait_for('"event":"listening"').string)["urls"][0]
+        assert get(url) == 200
+        running.wait_for('"event":"log"')
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+    assert '"event":"request"' not in running.text
+
+
+def test_a_worker_that_cannot_be_run_ends_with_3_and_its_traceback(project: Path) -> None:
+    (project / "entry.py").write_text("import nothing_of_that_name\n")
+    done = run_longshore("serve", "--port", "0", cwd=project)
+    assert done.returncode == 3
+    assert done.stdout.count("No module named 'nothing_of_that_name'") == 1
+    assert "entry.py" in done.stdout
+    assert done.stderr == ""
+
+
+def test_ctrl_c_prints_no_traceback(project: Path) -> None:
+    with launched("serve", "--port", "0", cwd=project) as running:
+        running.wait_for("worker 1  ready")
+        running.process.send_signal(signal.SIGINT)
+        assert running.ended() == 0
+    assert "Traceback" not in running.text

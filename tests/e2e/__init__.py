@@ -1,0 +1,1 @@
+"""Real hosts with real workers, over real HTTP."""

@@ -1,0 +1,1 @@
+"""Every example worker serves real HTTP and speaks to a real server."""

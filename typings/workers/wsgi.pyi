@@ -1,0 +1,1 @@
+from longshore.workers.wsgi import *
