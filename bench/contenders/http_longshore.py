@@ -94,7 +94,7 @@ async def _fork(zygote: ZygoteProcess, config: WorkerConfig, number: int) -> flo
     with listening() as listener:
 
         def start() -> None:
-            link = WorkerLink(number, 1, zygote.fork(number), lambda _link, _message, _fds: None)
+            link = WorkerLink(number, 1, zygote.fork(number), lambda _link, _message, _fds: None, WorkerLink.close)
             link.send(message, [listener.fileno()])
             links.append(link)
 

@@ -42,7 +42,8 @@ def test_each_case_has_us_and_a_peer_and_no_name_twice(bench: Bench) -> None:
         for loop in bench.loops:
             names = [c.name for c in bench.contenders if c.takes_part(task) and c.loop in (None, loop)]
             assert len(names) == len(set(names))
-            peers = {"uvicorn", "workerd"} if bench.name in {"http", "http-socket", "cold"} else {"asyncio-streams", "anyio"}
+            is_http = bench.name in {"http", "http-socket", "cold"}
+            peers = {"uvicorn", "workerd"} if is_http else {"asyncio-streams", "anyio"}
             assert {"longshore", *peers} <= set(names)
 
 

