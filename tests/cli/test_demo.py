@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from tests.cli.launched import launched, run_longshore
+from tests.cli.launched import LIMIT_S, launched, run_longshore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,9 @@ def test_it_goes_on_until_a_signal_and_leaves_nothing(nothing_stays: Path, numbe
         assert answer(url)[-1]["name"] == "Zoë"
         entry.write_text(entry.read_text().replace("SELECT *", "SELECT name"))
         running.wait_for("Reloaded in")
-        assert answer(url)[0] == {"name": "Ada Lovelace"}
+        end = time.monotonic() + LIMIT_S
+        while (first := answer(url)[0]) != {"name": "Ada Lovelace"}:  # the former process may still accept one or two
+            assert time.monotonic() < end, first
         running.process.send_signal(number)
         assert running.ended() == 0
     assert "Traceback" not in running.text

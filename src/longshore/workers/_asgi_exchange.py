@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from longshore.aio.tasks import spawn
+from longshore.errors import ResetError
 from longshore.workers._asgi_lifespan import ASGI
 from longshore.workers._context import current_context
 from longshore.workers._response import Response
@@ -106,7 +107,10 @@ class Exchange:
         if not self._is_read and not self.is_lost:
             if self._source is None:
                 self._source = self._request.body
-            data = b"" if self._source is None else await self._source.read()
+            try:
+                data = b"" if self._source is None else await self._source.read()
+            except ResetError:
+                return {"type": "http.disconnect"}
             self._is_read = not data
             return {"type": "http.request", "body": data, "more_body": not self._is_read}
         await asyncio.shield(self._over)

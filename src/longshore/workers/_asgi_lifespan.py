@@ -64,7 +64,10 @@ class Lifespan:
     async def stop(self) -> None:
         """Shut the application down."""
         self._to_app.put_nowait({"type": "lifespan.shutdown"})
-        await asyncio.wait([self._task])
+        try:
+            await asyncio.wait([self._task])
+        finally:
+            self._task.cancel()
         if self._is_up.done() and not self._is_up.cancelled():
             self._is_up.exception()  # retrieved: whoever asked for the startup has it
 

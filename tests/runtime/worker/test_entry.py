@@ -150,6 +150,29 @@ def test_missing_handler_says_what_to_add(tmp_path: Path) -> None:
     assert str(error) == 'Python entrypoint "entry.py" does not export a handler named "on_scheduled"'
 
 
+SCHEDULED = {
+    "class": (
+        ASGI + CLASS + "from longshore.workers import asgi\nclass Default(asgi.entrypoint(app)):\n"
+        "  async def scheduled(self): ...\n",
+        None,
+    ),
+    "beside": (ASGI + "async def on_scheduled(): ...\n", None),
+    "beside, named": (ASGI + "async def on_scheduled(): ...\n", "app"),
+}
+
+
+@pytest.mark.parametrize(("source", "attribute"), SCHEDULED.values(), ids=SCHEDULED)
+async def test_application_with_a_scheduled_handler(tmp_path: Path, source: str, attribute: str | None) -> None:
+    app, recorder = make_app(tmp_path, source, attribute=attribute)
+    assert app.handlers == ("asgi", "scheduled")
+    await app.scheduled("* * * * *", 0)
+    assert recorder.failures == []
+
+
+def test_on_fetch_comes_before_an_application(tmp_path: Path) -> None:
+    assert find_entry(make_module(tmp_path, ASGI + "def on_fetch(): ...")).handlers == ("fetch",)
+
+
 async def test_entrypoint_of_an_overridden_fetch_is_not_bypassed(tmp_path: Path) -> None:
     source = (
         f"{ASGI}from longshore.workers import Response, asgi\nclass Default(asgi.entrypoint(app)):\n"

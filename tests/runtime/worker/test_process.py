@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from longshore.config.model import NetworkRules
 from longshore.proto.ipc.messages import (
     BootFailed,
+    ConnectionClosed,
+    ConnectionOpened,
     Drain,
     Drained,
     FireScheduled,
+    HandlerFailed,
     LogLine,
     Ready,
     RequestFinished,
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.runtime.worker.processes import Hatchery
+    from tests.server_process import Server
 
 GET = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n"
 
@@ -275,6 +280,57 @@ def test_basic_config_for_a_level_keeps_the_way_to_the_host(hatchery: Hatchery, 
         assert worker.next(LogLine).text == "fine"
 
 
+CONNECTS = """
+import asyncio, socket
+from longshore import connect
+from workers import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        host, port = self.env.PLACE
+        async with connect((host, port)) as ours:
+            await ours.writable.write(b"12345")
+            await ours.writable.close()
+            assert await ours.readable.read() == b"12345"
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"123")
+        writer.write_eof()
+        assert await reader.read() == b"123"
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.to_thread(lambda: socket.create_connection((host, port)).close())
+        return Response("done")
+"""
+
+
+def test_outbound_connections_are_told_with_their_request(
+    hatchery: Hatchery, tmp_path: Path, echo_server: Server
+) -> None:
+    config = write_worker(
+        tmp_path,
+        CONNECTS,
+        vars={"PLACE": ["127.0.0.1", echo_server.port]},
+        network=NetworkRules(allow=("local",)),
+    )
+    with listening() as sock, hatchery.running(config, sock, log_connections=True) as worker:
+        assert get(port_of(sock)) == (200, b"done")
+        opened = [worker.next(ConnectionOpened) for _ in range(3)]
+        closed = [worker.next(ConnectionClosed) for _ in range(2)]
+        assert [each.via for each in opened] == ["connect()", "asyncio", "socket"]
+        assert {each.address for each in opened} == {f"127.0.0.1:{echo_server.port}"}
+        assert [(each.bytes_sent, each.bytes_received) for each in closed] == [(5, 5), (3, 3)]
+        ids = {each.request_id for each in opened} | {each.request_id for each in closed}
+        assert ids == {worker.next(RequestFinished).request_id}
+
+
+def test_the_policy_is_in_force_with_and_without_a_log(hatchery: Hatchery, tmp_path: Path, echo_server: Server) -> None:
+    config = write_worker(tmp_path, CONNECTS, vars={"PLACE": ["127.0.0.1", echo_server.port]})
+    for log_connections in (False, True):
+        with listening() as sock, hatchery.running(config, sock, log_connections=log_connections) as worker:
+            assert get(port_of(sock))[0] == 500
+            assert worker.next(HandlerFailed).report.type == "longshore.errors.PolicyDenied"
+
+
 # -- the end --------------------------------------------------------------------------------------
 
 
@@ -400,3 +456,12 @@ def test_nothing_that_is_printed_is_lost_and_exit_handlers_run(tmp_path: Path) -
     assert lines[0] == "imported"
     assert lines[2] == "no newlineat exit"
     assert not os.path.exists(lines[1].removeprefix("folder "))
+
+
+def test_a_thread_that_hangs_does_not_keep_the_process(hatchery: Hatchery, tmp_path: Path) -> None:
+    source = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n" + HELLO
+    with listening() as sock:
+        worker = hatchery.start(write_worker(tmp_path, source), sock)
+        worker.next(Ready)
+        worker.drain()
+        worker.channel.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from longshore.runtime.worker.flight import Unwatched
+from longshore.runtime.worker.flight import End, Unwatched
 from longshore.runtime.worker.outcome import OK, finished, settle
 from longshore.runtime.worker.streaming import BODY, START
 from longshore.workers._context import current_context
@@ -58,12 +58,13 @@ class AsgiServer:
         try:
             await self._application(scope, receive, relay.send)
             await relay.finish()
-            if not flight.status and not flight.connection.is_lost:
-                raise RuntimeError("the application did not generate a response")
+            relay.check_complete()
         except BaseException as exc:  # noqa: BLE001 - settle() knows which ones are not the application's
             outcome = await settle(flight, exc, send, self._failures)
         finally:
             current_context.reset(token)
+            if not relay.is_complete and flight.connection.is_lost:
+                flight.end = flight.end or End.CLIENT_LEFT
             self._work.end(flight)
             if self._reporter is not None:
                 finished(flight, outcome, self._reporter)
@@ -76,13 +77,14 @@ class _Relay:
     and raise the exception behind it, and the exception is what a developer wants to see.
     """
 
-    __slots__ = ("_flight", "_held", "_holds_errors", "_send")
+    __slots__ = ("_flight", "_held", "_holds_errors", "_send", "is_complete")
 
     def __init__(self, flight: Flight, send: Any, *, holds_errors: bool) -> None:
         self._flight = flight
         self._send = send
         self._holds_errors = holds_errors
         self._held: list[dict[str, Any]] = []
+        self.is_complete = False
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """Pass a message on."""
@@ -92,6 +94,8 @@ class _Relay:
             self._flight.status = message["status"]
         elif self._held:
             return self._hold(message)
+        elif not message.get("more_body", False):
+            self.is_complete = True
         sent: Awaitable[None] = self._send(message)
         return sent
 
@@ -107,4 +111,18 @@ class _Relay:
             if message["type"] == START:
                 self._flight.status = message["status"]
                 self._holds_errors = False
+            elif not message.get("more_body", False):
+                self.is_complete = True
             await self._send(message)
+
+    def check_complete(self) -> None:
+        """Judge what an application that has returned leaves behind.
+
+        Raises:
+            RuntimeError: it has not answered, or not to the end, though its client is there.
+        """
+        if self.is_complete or self._flight.connection.is_lost:
+            return
+        if not self._flight.status:
+            raise RuntimeError("the application did not generate a response")
+        raise RuntimeError("the application returned without completing its response")

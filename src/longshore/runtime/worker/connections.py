@@ -152,7 +152,14 @@ class RecordingStream:
 
     def peek(self) -> bool | None:
         """Look; see ``ByteStream.peek``."""
-        return self.inner.peek()
+        try:
+            found = self.inner.peek()
+        except SocketError as exc:
+            self._note(exc)
+            raise
+        if found is False:
+            self._count_received(0)
+        return found
 
     def try_write(self, data: bytes | bytearray | memoryview) -> int:
         """Write; see ``ByteStream.try_write``."""

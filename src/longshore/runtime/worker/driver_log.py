@@ -167,7 +167,7 @@ class RecordedProtocol(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """Note and pass on."""
-        self._is_ended = True
+        self._is_ended = not self.is_closed_here  # TLS ends with the peer's answer to our end
         answer: bool | None = self.protocol.eof_received()
         return answer
 

@@ -74,12 +74,13 @@ def find_entry(module: ModuleType, attribute: str | None = None) -> Entry:
         if functions:
             raise _two_entrypoints(name, functions)
         return _class_style(default, name)
+    if "fetch" not in functions:
+        for each in APPLICATION_NAMES:
+            value = getattr(module, each, None)
+            if value is not None and looks_like_application(value):
+                return _application(value, f"{each} in {name}", name, functions)
     if functions:
         return _module_style(functions, name)
-    for each in APPLICATION_NAMES:
-        value = getattr(module, each, None)
-        if value is not None and looks_like_application(value):
-            return _application(value, f"{each} in {name}", name)
     raise _nothing_there(module, name)
 
 
@@ -93,9 +94,6 @@ def missing_handler(entry: Entry, event: str) -> LookupError:
 
 def _class_style(cls: Any, name: str) -> Entry:
     _check_class(cls, name)
-    application = getattr(getattr(cls, "fetch", None), "application", None)
-    if application is not None and not hasattr(cls, "scheduled"):
-        return _application(application, f"the entrypoint in {name}", name)  # asgi.entrypoint(), wsgi.entrypoint()
     bare = cls.__new__(cls, None, None)
     found = {event: getattr(bare, event) for event in EVENTS if callable(getattr(bare, event, None))}
     if not found:
@@ -104,6 +102,10 @@ def _class_style(cls: Any, name: str) -> Entry:
     for event, method in found.items():
         arity = arity_of(method, OFFERED[event], f"{cls.__name__}.{event}()")
         callers[event] = class_caller(cls, event, arity)
+    application = getattr(found.get("fetch"), "application", None)
+    if application is not None:  # it was made by asgi.entrypoint() or wsgi.entrypoint()
+        del callers["fetch"]
+        return _hosting(application, f"the entrypoint in {name}", name, callers, is_class=True)
     return _entry(name, callers, is_class=True, where=_where(found.get("fetch")))
 
 
@@ -129,10 +131,14 @@ def _functions(module: ModuleType) -> dict[str, Any]:
 
 
 def _module_style(functions: dict[str, Any], name: str) -> Entry:
-    callers = {}
-    for event, function in functions.items():
-        callers[event] = function_caller(function, arity_of(function, OFFERED[event], f"on_{event}()"))
-    return _entry(name, callers, is_class=False, where=_where(functions.get("fetch")))
+    return _entry(name, _callers(functions), is_class=False, where=_where(functions.get("fetch")))
+
+
+def _callers(functions: dict[str, Any]) -> dict[str, Invoke]:
+    return {
+        event: function_caller(function, arity_of(function, OFFERED[event], f"on_{event}()"))
+        for event, function in functions.items()
+    }
 
 
 def _entry(name: str, callers: dict[str, Invoke], *, is_class: bool, where: str) -> Entry:
@@ -156,12 +162,27 @@ def _named(module: ModuleType, attribute: str, name: str) -> Entry:
             raise _no_attribute(value, part, attribute, name)
         value = getattr(value, part)
     is_entrypoint = inspect.isclass(value) and issubclass(value, (WorkerEntrypoint, DurableObject, WorkflowEntrypoint))
-    return _class_style(value, name) if is_entrypoint else _application(value, f"{attribute} in {name}", name)
+    if is_entrypoint:
+        return _class_style(value, name)
+    return _application(value, f"{attribute} in {name}", name, _functions(module))
 
 
-def _application(value: Any, title: str, name: str) -> Entry:
+def _application(value: Any, title: str, name: str, functions: dict[str, Any]) -> Entry:
+    """Let an application answer requests, and functions of the module what it cannot."""
+    others = {event: function for event, function in functions.items() if event != "fetch"}
+    return _hosting(value, title, name, _callers(others), is_class=False)
+
+
+def _hosting(value: Any, title: str, name: str, callers: dict[str, Invoke], *, is_class: bool) -> Entry:
     found = find_application(value, title)
-    return Entry(name=name, handlers=(found.kind,), application=found.asgi, where=title)
+    return Entry(
+        name=name,
+        handlers=(found.kind, *callers),
+        scheduled=callers.get("scheduled"),
+        application=found.asgi,
+        is_class=is_class,
+        where=title,
+    )
 
 
 def _no_attribute(value: Any, part: str, attribute: str, name: str) -> LookupError:

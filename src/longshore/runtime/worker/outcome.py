@@ -41,11 +41,19 @@ async def settle(flight: Flight, exc: BaseException, send: Any, failures: Failur
             return CANCELED
         if flight.task.cancelling():
             raise exc
-    if flight.end is End.CLIENT_LEFT and isinstance(exc, ResetError):
-        return CANCELED  # it was reading the body that does not come any more
+    if _is_for_want_of_a_client(flight, exc):
+        return CANCELED
     report = failures.tell(where, flight, exc)
     await failures.answer(flight, report, send)
     return ERROR
+
+
+def _is_for_want_of_a_client(flight: Flight, exc: BaseException) -> bool:
+    """Return whether ``exc`` says no more than that the client has left while its body was read."""
+    if not (flight.connection.is_lost or flight.end is End.CLIENT_LEFT):
+        return False
+    # The second is Starlette's, which need not be imported to be known by its name.
+    return isinstance(exc, ResetError) or type(exc).__name__ == "ClientDisconnect"
 
 
 def finished(flight: Flight, outcome: str, reporter: Reporter) -> None:

@@ -26,6 +26,9 @@ __all__ = ["Work"]
 CANCEL_GRACE_S = 1.0
 """How long cancelled requests and tasks may take for their ``finally`` blocks."""
 
+ENDING_S = 5.0
+"""How long applications that handlers have called may take to shut down."""
+
 
 class Work:
     """The requests and the tasks of one worker; the ``RequestHost`` of its contexts.
@@ -64,8 +67,9 @@ class Work:
         flight.is_over = True
         if flight.timer is not None:
             flight.timer.cancel()
-        if self._idle is not None and not self.flights and not self._idle.done():
+        if self._idle is not None and not self.flights:
             self._idle.set_result(None)
+            self._idle = None
 
     def name_request(self, number: int) -> str:
         """Return the id of the request with this number."""
@@ -126,22 +130,28 @@ class Work:
         cancelled = len(self.flights), len(self._tasks)
         if any(cancelled):
             await self._cancel_all()
-        for callback in self._endings:
-            await callback()
-        self._endings.clear()
+        await self._end_all()
         return cancelled
+
+    async def _end_all(self) -> None:
+        endings, self._endings = self._endings, []
+        try:
+            async with asyncio.timeout(ENDING_S):
+                for callback in endings:
+                    await callback()
+        except TimeoutError:
+            pass
 
     async def _until_idle(self, deadline: float) -> None:
         if not self.flights:
             return
-        self._idle = asyncio.get_running_loop().create_future()
+        if self._idle is None:
+            self._idle = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout_at(deadline):
-                await self._idle
+                await asyncio.shield(self._idle)
         except TimeoutError:
             pass
-        finally:
-            self._idle = None
 
     async def _until_done(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()
