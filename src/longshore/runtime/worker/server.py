@@ -88,8 +88,9 @@ class WorkerServer:
         for _ in range(_ACCEPT_TURNS):
             await asyncio.sleep(0)
         for sock in self._listening:
-            for accepted in _accept_all(sock) if is_last else ():
-                await self._serve(accepted)
+            while is_last and (waiting := _accept_all(sock)):
+                for accepted in waiting:
+                    await self._serve(accepted)
             sock.close()
         self._listening.clear()
 
