@@ -168,6 +168,38 @@ def test_clients_in_globals_end_with_the_worker_in_silence(
     assert not recwarn.list
 
 
+def test_a_pool_that_replaces_lost_connections_gets_no_new_ones(tmp_path: Path, echo_address: str) -> None:
+    source = """
+        import asyncio
+        from workers import Response, WorkerEntrypoint, env
+
+        attempts = []
+
+        class Kept(asyncio.Protocol):
+            def connection_lost(self, exc):
+                asyncio.get_running_loop().create_task(connect())
+
+        async def connect():
+            host, _, port = env.ECHO.rpartition(":")
+            try:
+                await asyncio.get_running_loop().create_connection(Kept, host, port)
+                attempts.append("connected")
+            except OSError as error:
+                attempts.append(str(error))
+
+        class Default(WorkerEntrypoint):
+            async def fetch(self, request):
+                await connect()
+                return Response("kept")
+    """
+    with run_worker(write_project(tmp_path, source), bindings={"ECHO": echo_address}) as worker:
+        assert worker.fetch("/").text == "kept"
+        import entry  # type: ignore[import-not-found] # noqa: PLC0415 - of the project
+
+        attempts = entry.attempts
+    assert attempts == ["connected", "the worker has ended: its event loop makes no new connection"]
+
+
 def test_connect_follows_the_rules_of_the_worker_inside_it_and_nowhere_else(tmp_path: Path, echo_address: str) -> None:
     source = """
         from workers import Response, WorkerEntrypoint, env

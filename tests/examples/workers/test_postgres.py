@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
-from tests.examples.workers.hosting import CUSTOMERS, at_once, example
+from tests.examples.workers.hosting import CUSTOMERS, at_once, example, served
 
 if TYPE_CHECKING:
-    import httpx
+    from pathlib import Path
 
 PAGES = {
     "postgres_asyncpg": "/",
@@ -29,6 +30,13 @@ def test_every_request_gets_the_rows(case: str, postgres_url: str) -> None:
             assert response.status_code == 200, response.text
             assert response.json() == CUSTOMERS
         worker.wait_until_done()
+
+
+@pytest.mark.parametrize("name", ["postgres_pool", "postgres_psycopg", "postgres_sqlalchemy"])
+def test_it_works_in_a_forked_process_as_in_production(name: str, postgres_url: str, tmp_path: Path) -> None:
+    with served(name, tmp_path, DB=postgres_url) as url:
+        responses = [httpx.get(url), httpx.get(url), *at_once(partial(httpx.get, url))]
+        assert [response.status_code for response in responses] == [200] * len(responses)
 
 
 def test_a_pool_in_a_global_serves_every_request(postgres_url: str) -> None:

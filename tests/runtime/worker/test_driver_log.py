@@ -9,7 +9,10 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import aiomysql
+import aiosmtplib
 import asyncpg
+import asyncssh
 import pytest
 import redis.asyncio
 
@@ -130,6 +133,30 @@ def test_a_transport_and_its_protocol(kind: type[Talk], record: Any) -> None:
     assert opened.total_s is not None
     assert isinstance(closed, ConnectionClosed)
     assert (closed.bytes_sent, closed.bytes_received, closed.ended) == (15, 2, "closed")
+
+
+def test_a_transport_does_everything_that_the_loops_own_does(record: Any) -> None:
+    async def talk(_: Messages) -> None:
+        with RawServer() as server:
+            host, port = server.address.split(":")
+            transport, protocol = await asyncio.get_running_loop().create_connection(Talk, host, int(port))
+            async with await server.accept() as peer:
+                assert transport.is_reading()
+                transport.pause_reading()
+                assert not transport.is_reading()
+                transport.resume_reading()
+                transport.set_write_buffer_limits(high=100, low=10)
+                assert transport.get_write_buffer_limits() == (10, 100)
+                assert transport.get_write_buffer_size() == 0
+                assert transport.get_extra_info("nothing", "default") == "default"
+                assert "ransport" in repr(transport)
+                assert transport.can_write_eof()
+                transport.write_eof()
+                assert await peer.receive() == b""
+                await peer.send_eof()
+                await protocol.has_ended.wait()
+
+    assert record(talk)[1].ended == "end of file"
 
 
 def test_the_peer_ends(record: Any) -> None:
@@ -313,6 +340,54 @@ def test_redis(record: Any, redis_server: Server) -> None:
     assert opened.remote_address == f"{HOST}:{redis_server.port}"
     assert closed.bytes_received > 100_000
     assert closed.bytes_sent > 100_000
+
+
+@pytest.mark.needs("sshd")
+def test_asyncssh(record: Any, ssh_server: Server) -> None:
+    async def talk(_: Messages) -> None:
+        facts = ssh_server.facts
+        async with asyncssh.connect(
+            HOST,
+            ssh_server.port,
+            username=facts["user"],
+            client_keys=[asyncssh.import_private_key(facts["private_key"])],
+            known_hosts=([asyncssh.import_public_key(facts["host_key"])], [], []),
+            config=None,
+        ) as server:
+            assert (await server.run("echo hello", check=True)).stdout == "hello\n"
+
+    opened, closed = record(talk)
+    assert opened.via == "asyncio"
+    assert closed.bytes_received > 1000
+
+
+def test_aiosmtplib_with_starttls(record: Any, smtp_server: Server, client_context: ssl.SSLContext) -> None:
+    async def talk(_: Messages) -> None:
+        client = aiosmtplib.SMTP(hostname=HOST, port=smtp_server.port, start_tls=True, tls_context=client_context)
+        async with client:
+            await client.sendmail("a@example.com", ["b@example.com"], "Subject: x\r\n\r\nhello\r\n")
+
+    opened, closed = record(talk)
+    assert opened.address == f"{HOST}:{smtp_server.port}"
+    assert closed.tls_s is not None
+    assert closed.bytes_sent > 100
+
+
+@pytest.mark.needs("mariadbd")
+def test_aiomysql_with_tls(record: Any, mysql_server: Server, client_context: ssl.SSLContext) -> None:
+    """It connects, takes the socket out of the transport, and connects again with TLS on that."""
+
+    async def talk(_: Messages) -> None:
+        facts = mysql_server.facts
+        place = (HOST, facts["user"], facts["password"], facts["database"], mysql_server.port)
+        async with aiomysql.connect(*place, ssl=client_context) as connection, connection.cursor() as cursor:
+            await cursor.execute("SELECT 1")
+            assert await cursor.fetchall() == ((1,),)
+
+    messages = record(talk)
+    assert [each.address for each in messages if isinstance(each, ConnectionOpened)] == [
+        f"{HOST}:{mysql_server.port}"
+    ] * 2
 
 
 # -- synchronous sockets --------------------------------------------------------------------------

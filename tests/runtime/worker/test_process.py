@@ -8,7 +8,6 @@ import socket
 from typing import TYPE_CHECKING
 
 import msgspec
-import pytest
 
 from longshore.config.model import NetworkRules
 from longshore.proto.ipc.messages import (
@@ -407,30 +406,6 @@ def test_a_worker_that_is_never_started_ends_with_its_host(hatchery: Hatchery) -
     worker = hatchery.hatch()
     worker.channel.close()
     assert worker.exit_code() == 0
-
-
-BLOCKS = """
-from workers import Response, WorkerEntrypoint
-
-class Default(WorkerEntrypoint):
-    async def fetch(self, request):
-        with open("begun", "w"), open("never"):
-            pass
-"""
-
-
-@pytest.mark.slow
-def test_a_blocked_worker_does_not_outlive_its_host(hatchery: Hatchery, tmp_path: Path) -> None:
-    for name in ("begun", "never"):
-        os.mkfifo(tmp_path / name)
-    with listening() as sock:
-        worker = hatchery.start(write_worker(tmp_path, BLOCKS), sock)
-        worker.next(Ready)
-        with socket.create_connection(sock.getsockname()) as client:
-            client.sendall(GET)
-            with (tmp_path / "begun").open():  # blocks until the handler opens it, too
-                worker.channel.close()
-                assert worker.exit_code() == 70
 
 
 # -- output and exit handlers ---------------------------------------------------------------------

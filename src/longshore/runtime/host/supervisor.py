@@ -12,10 +12,8 @@ Rules that must not be broken:
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from longshore.aio.tasks import spawn
@@ -23,12 +21,12 @@ from longshore.proto.ipc.messages import BootFailed, Drain, Exited, FireSchedule
 from longshore.runtime._fdpass import close_all
 from longshore.runtime.host import events as said
 from longshore.runtime.host import lifecycle_model as lc
+from longshore.runtime.host.auto_reload import AutoReload
 from longshore.runtime.host.cron_timer import CronTimer, wall_clock
 from longshore.runtime.host.handover import HandOverDesk
 from longshore.runtime.host.lifecycle import HostState
 from longshore.runtime.host.listener import ListenError, open_listeners
 from longshore.runtime.host.start import broken_config, silent_failure, start_message
-from longshore.runtime.host.watch import is_config, watch_files
 from longshore.runtime.host.worker_link import WorkerLink
 from longshore.runtime.host.zygote_process import ZygoteProcess
 
@@ -147,7 +145,10 @@ class Supervisor:
     def _begin(self) -> None:
         self._wire_signals()
         if self._options.watch:
-            self._run_beside(self._watch(), "longshore watch")
+            watching = AutoReload(
+                self._config, self._options.load, lambda config, paths: self.reload(config, paths=paths), self._sink
+            )
+            self._run_beside(watching.run(), "longshore watch")
         self._crons = CronTimer(self._fire)
         if self._options.fires_crons:
             self._crons.set(self._config.crons)
@@ -366,7 +367,7 @@ class Supervisor:
             self._listeners.close()
         self._desk.close()
 
-    # -- crons and files -------------------------------------------------------------------------
+    # -- crons -------------------------------------------------------------------------
 
     def _fire(self, cron: str, at: datetime) -> None:
         able = [link for link in self._serving() if not link.is_broken]
@@ -377,37 +378,3 @@ class Supervisor:
         link = able[self._fired % len(able)]
         link.send(FireScheduled(cron=cron, scheduled_time_ms=int(at.timestamp() * 1000)))
         self._sink(said.CronDue(cron, link.worker_id))
-
-    async def _watch(self) -> None:
-        """Reload for every burst of changes."""
-        watched = None
-        while watched != (watched := (self._config.watch, self._config.file)):
-            try:
-                await self._watch_these(*watched)
-            except (OSError, RuntimeError) as exc:  # watchfiles passes on what the kernel says in either
-                self._sink(said.WatchFailed(str(exc)))
-
-    async def _watch_these(self, folders: tuple[str, ...], file: str | None) -> None:
-        async with aclosing(watch_files(folders, file)) as bursts:
-            async for paths in bursts:
-                self._files_changed(paths)
-                if (self._config.watch, self._config.file) != (folders, file):
-                    return
-
-    def _files_changed(self, paths: tuple[str, ...]) -> None:
-        load = self._options.load
-        config = None
-        if load is not None and any(map(self._is_config, paths)):
-            try:
-                config = load()
-            except Exception as exc:  # noqa: BLE001 - whatever is wrong with the file, the old configuration goes on
-                self._sink(said.ConfigRejected(exc))
-                paths = tuple(path for path in paths if not self._is_config(path))
-                if not paths:
-                    return
-            else:
-                self._sink(said.ConfigReloaded(config))
-        self.reload(config, paths=paths)
-
-    def _is_config(self, path: str) -> bool:
-        return path == self._config.file or is_config(os.path.basename(path))

@@ -88,7 +88,8 @@ def read_sources_afresh(folder: str) -> None:
     Python takes cached byte code for current when size and modification second of the source agree: an edit that
     changes one digit within a second of the last would not be seen.
     """
-    _afresh.append(os.path.join(os.path.realpath(folder), ""))
+    real = os.path.join(os.path.realpath(folder), "")
+    _afresh.append(real)
     hook = FileFinder.path_hook((ExtensionFileLoader, EXTENSION_SUFFIXES), (_FreshLoader, SOURCE_SUFFIXES))
 
     def finder_below(path: str) -> PathEntryFinderProtocol:
@@ -97,7 +98,9 @@ def read_sources_afresh(folder: str) -> None:
         return hook(path)
 
     sys.path_hooks.insert(0, finder_below)
-    sys.path_importer_cache.clear()
+    for path in list(sys.path_importer_cache):
+        if path.startswith((real, folder)):
+            del sys.path_importer_cache[path]
 
 
 def _is_fresh(path: str) -> bool:

@@ -5,23 +5,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import os
-import select
 import signal
 import sys
-import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import socket
-
-__all__ = ["end_loop", "guard", "name_process", "prepare_process", "run_exit_handlers"]
-
-GUARD_S = 8.0
-"""A worker whose host is gone and that has not ended after this long, is blocked."""
-
-EXIT_BLOCKED = 70
+__all__ = ["end_loop", "name_process", "prepare_process", "run_exit_handlers"]
 
 _THREADS_S = 2.0
 """How long threads of the default executor may take to end."""
@@ -49,16 +38,6 @@ def name_process(name: str) -> None:
         comm.write(name)
 
 
-def guard(control: socket.socket) -> None:
-    """End the process some time after the host has ended, even if the event loop is blocked.
-
-    Args:
-        control: the channel to the host; a duplicate is watched, so it may be closed meanwhile.
-    """
-    watched = os.dup(control.fileno())
-    threading.Thread(target=_guard, args=(watched,), name="guard", daemon=True).start()
-
-
 def end_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Cancel what still runs in the loop and close it, in bounded time."""
     try:
@@ -70,7 +49,6 @@ def end_loop(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(_end_threads(loop))
     finally:
-        asyncio.set_event_loop(None)
         loop.close()
 
 
@@ -91,14 +69,6 @@ def _forget_exit_handlers() -> None:
     atexit._clear()
     # It registers itself once for all finalizers; those that the user's module makes must run here.
     weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]  # see Lib/weakref.py
-
-
-def _guard(fd: int) -> None:
-    poll = select.poll()
-    poll.register(fd, 0)  # POLLHUP is always reported
-    poll.poll()
-    threading.Event().wait(GUARD_S)
-    os._exit(EXIT_BLOCKED)
 
 
 async def _end_threads(loop: asyncio.AbstractEventLoop) -> None:

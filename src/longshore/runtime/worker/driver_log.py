@@ -1,206 +1,27 @@
 """Connections that drivers make for themselves, told to the host: asyncio's transports, and plain Python sockets.
 
-Only for ``log_connections``. What the driver sees stays what it was: a transport that passes every call on, and its
-own protocol behind it. Not seen are connections made in C (libpq: psycopg, psycopg2), and of plain sockets only that
-they connect, not how much passes nor how they end.
+Only for ``log_connections``. Not seen are connections made in C (libpq: psycopg, psycopg2), and of plain sockets only
+that they connect, not how much passes nor how they end.
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from longshore.runtime.worker.recorded_transport import RecordedTransport, make_relay, shown_address, unwrapped
 from longshore.runtime.worker.recorder import describe, is_recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import asyncio
+    from collections.abc import Callable
 
-    from longshore.runtime.worker.recorder import Recorder, Recording
+    from longshore.runtime.worker.recorded_transport import RecordedProtocol
+    from longshore.runtime.worker.recorder import Recorder
 
-__all__ = ["RecordedProtocol", "RecordedTransport", "RecordingLoop", "recording_class", "watch_sockets"]
-
-
-class RecordedTransport(asyncio.Transport):
-    """A transport that counts what is written; everything else is the inner one's.
-
-    Args:
-        inner: the loop's own transport.
-        relay: its protocol.
-    """
-
-    def __init__(self, inner: Any, relay: RecordedProtocol) -> None:
-        self._inner = inner
-        self._relay = relay
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the inner transport knows."""
-        return self._inner.get_extra_info(name, default)
-
-    def is_closing(self) -> bool:
-        """Return whether it is closing or closed."""
-        return bool(self._inner.is_closing())
-
-    def close(self) -> None:
-        """Close after what was written."""
-        self._relay.is_closed_here = True
-        self._inner.close()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._relay.is_closed_here = True
-        self._inner.abort()
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Give the connection to another protocol."""
-        relay = make_relay(protocol, self._relay.recording, transport=self)
-        relay.is_closed_here = self._relay.is_closed_here
-        self._relay = relay
-        self._inner.set_protocol(relay)
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Return the driver's protocol."""
-        protocol: asyncio.BaseProtocol = self._relay.protocol
-        return protocol
-
-    def is_reading(self) -> bool:
-        """Return whether bytes are being received."""
-        return bool(self._inner.is_reading())
-
-    def pause_reading(self) -> None:
-        """Receive nothing for now."""
-        self._inner.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Receive again."""
-        self._inner.resume_reading()
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set when writing is paused."""
-        self._inner.set_write_buffer_limits(high, low)
-
-    def get_write_buffer_size(self) -> int:
-        """Return how much waits to be written."""
-        return int(self._inner.get_write_buffer_size())
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return when writing is paused."""
-        limits: tuple[int, int] = self._inner.get_write_buffer_limits()
-        return limits
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write."""
-        self._inner.write(data)
-        self._relay.recording.sent += memoryview(data).nbytes
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Write several pieces."""
-        pieces = list(list_of_data)
-        self._inner.writelines(pieces)
-        self._relay.recording.sent += sum(memoryview(piece).nbytes for piece in pieces)
-
-    def write_eof(self) -> None:
-        """End the write direction."""
-        self._inner.write_eof()
-
-    def can_write_eof(self) -> bool:
-        """Return whether that is possible."""
-        return bool(self._inner.can_write_eof())
-
-    def __repr__(self) -> str:
-        return repr(self._inner)
-
-    @property
-    def inner(self) -> Any:
-        """The loop's own transport."""
-        return self._inner
-
-    @property
-    def recording(self) -> Recording:
-        """Where it is counted."""
-        return self._relay.recording
-
-
-class RecordedProtocol(asyncio.Protocol):
-    """Passes events to the driver's protocol, counts what comes, and notices the end.
-
-    Args:
-        protocol: the driver's.
-        recording: is told.
-        transport: what the driver has; made when the loop says that the connection is up.
-    """
-
-    def __init__(self, protocol: Any, recording: Recording, transport: RecordedTransport | None = None) -> None:
-        self.protocol = protocol
-        self.recording = recording
-        self.transport = transport
-        self.is_closed_here = False
-        self._is_ended = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give the driver a transport that counts."""
-        self.recording.opened(_shown(transport.get_extra_info("peername")))
-        self.transport = RecordedTransport(transport, self)
-        self.protocol.connection_made(self.transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Report the end."""
-        try:
-            self.protocol.connection_lost(exc)
-        finally:
-            self.recording.ended(self._how(exc))
-
-    def pause_writing(self) -> None:
-        """Pass on."""
-        self.protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Pass on."""
-        self.protocol.resume_writing()
-
-    def data_received(self, data: bytes) -> None:
-        """Count and pass on."""
-        self.recording.received += len(data)
-        self.protocol.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        """Note and pass on."""
-        self._is_ended = not self.is_closed_here  # TLS ends with the peer's answer to our end
-        answer: bool | None = self.protocol.eof_received()
-        return answer
-
-    def _how(self, exc: Exception | None) -> str:
-        if exc is not None:
-            return "reset" if isinstance(exc, ConnectionError) else describe(exc)
-        if self._is_ended:
-            return "end of file"
-        return "closed" if self.is_closed_here else "end of file"
-
-
-class RecordedBufferedProtocol(RecordedProtocol, asyncio.BufferedProtocol):
-    """The same for a driver that brings its own buffers."""
-
-    def get_buffer(self, sizehint: int) -> Any:
-        """Pass on."""
-        return self.protocol.get_buffer(sizehint)
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Count and pass on."""
-        self.recording.received += nbytes
-        self.protocol.buffer_updated(nbytes)
-
-
-def make_relay(protocol: Any, recording: Recording, transport: RecordedTransport | None = None) -> RecordedProtocol:
-    """Return what stands between a loop and ``protocol``."""
-    kind = RecordedBufferedProtocol if isinstance(protocol, asyncio.BufferedProtocol) else RecordedProtocol
-    return kind(protocol, recording, transport)
-
-
-def unwrapped(transport: Any) -> Any:
-    """Return the loop's own transport."""
-    return transport.inner if isinstance(transport, RecordedTransport) else transport
+__all__ = ["RecordingLoop", "recording_class", "watch_sockets"]
 
 
 # -- the loop --------------------------------------------------------------------------------------
@@ -216,7 +37,7 @@ class RecordingLoop:
     ) -> tuple[Any, Any]:
         """Connect, as the loop does, and record it."""
         sock = options.get("sock")
-        address = _shown((host, port) if sock is None else _peer(sock))
+        address = shown_address((host, port) if sock is None else _peer(sock))
         connect: Any = super().create_connection  # type: ignore[misc]  # of the loop class behind
         return await self._recorded(connect, protocol_factory, address, host, port, **options)
 
@@ -225,7 +46,7 @@ class RecordingLoop:
     ) -> tuple[Any, Any]:
         """Connect, as the loop does, and record it."""
         sock = options.get("sock")
-        address = _shown(path if sock is None else _peer(sock))
+        address = shown_address(path if sock is None else _peer(sock))
         connect: Any = super().create_unix_connection  # type: ignore[misc]  # of the loop class behind
         return await self._recorded(connect, protocol_factory, address, path, **options)
 
@@ -283,7 +104,7 @@ class RecordingLoop:
         if is_recorded.get() or sock.type != socket.SOCK_STREAM:
             await connect(sock, address)
             return
-        recording = self.recorder.begin(_shown(address), "socket")
+        recording = self.recorder.begin(shown_address(address), "socket")
         token = is_recorded.set(True)
         try:
             await connect(sock, address)
@@ -292,7 +113,7 @@ class RecordingLoop:
             raise
         finally:
             is_recorded.reset(token)
-        recording.opened(_shown(_peer(sock)))
+        recording.opened(shown_address(_peer(sock)))
 
 
 def recording_class(loop_class: type[asyncio.AbstractEventLoop]) -> Any:
@@ -314,7 +135,7 @@ def watch_sockets(recorder: Recorder) -> None:
         if event == "socket.connect" and not is_recorded.get():
             sock, address = details
             if sock.type == socket.SOCK_STREAM:
-                recorder.begin(_shown(address), "socket").opened()
+                recorder.begin(shown_address(address), "socket").opened()
 
     sys.addaudithook(hook)
 
@@ -324,10 +145,3 @@ def _peer(sock: Any) -> Any:
         return sock.getpeername()
     except OSError:
         return ""
-
-
-def _shown(address: Any) -> str:
-    if isinstance(address, tuple) and len(address) >= 2:
-        host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-    return address.decode("utf-8", "replace") if isinstance(address, bytes) else str(address or "")

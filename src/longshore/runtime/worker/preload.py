@@ -18,6 +18,7 @@ _NEEDED = (
     # Imported by those when they are first used.
     "encodings.idna",
     "httptools",
+    "uvicorn.lifespan.off",
     "uvicorn.protocols.http.httptools_impl",
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 )

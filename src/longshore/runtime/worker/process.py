@@ -3,7 +3,7 @@
 The process is a fork of the zygote and has one control channel. Its first message, ``Start``, says what to be, and is
 read before there is a loop, because it decides which one. What happens in the loop is ``Worker``'s.
 
-No worker outlives its host, not even one whose loop is blocked (``child.guard``).
+A worker drains when its host is gone. That it ends even if its loop is blocked is the zygote's affair, which kills it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from longshore.net.dial import DirectDialer
 from longshore.policy.evaluate import EgressPolicy
 from longshore.proto.ipc.messages import Start
 from longshore.runtime.channel import Channel, SyncChannel
-from longshore.runtime.worker.child import end_loop, guard, name_process, prepare_process, run_exit_handlers
+from longshore.runtime.worker.child import end_loop, name_process, prepare_process, run_exit_handlers
 from longshore.runtime.worker.connections import RecordingDialer
 from longshore.runtime.worker.driver_log import recording_class, watch_sockets
 from longshore.runtime.worker.logs import report_logs
@@ -52,7 +52,6 @@ def run_worker(control: socket.socket) -> int:
     """
     started = monotonic()
     prepare_process()
-    guard(control)
     channel = SyncChannel(control)
     received = channel.receive()
     if received is None:
@@ -70,7 +69,6 @@ def run_worker(control: socket.socket) -> int:
 def _run(start: Start, sockets: list[socket.socket], control: socket.socket, inbox: Inbox, started: float) -> int:
     name_process(f"longshore:{start.worker_id}")
     loop = _loop_class(is_recording=start.log_connections)()
-    asyncio.set_event_loop(loop)
     try:
         code: int = loop.run_until_complete(_work(start, sockets, control, inbox, started))
     except SystemExit as exc:  # code of the user's ended the process: it is not for us to go on

@@ -61,6 +61,9 @@ CLEANUP_S = 5.0
 
 logger = logging.getLogger("longshore")
 
+# Made here, which is in the zygote: it takes a millisecond.
+_decode_config = msgspec.json.Decoder(WorkerConfig).decode
+
 
 class Worker:
     """One worker, from its start message to its exit code.
@@ -76,7 +79,7 @@ class Worker:
         self, start: Start, sockets: Sequence[socket.socket], channel: Channel, reporter: ChannelReporter
     ) -> None:
         self._start = start
-        self._config = msgspec.json.decode(start.config, type=WorkerConfig)
+        self._config = _decode_config(start.config)
         self._sockets = sockets
         self._channel = channel
         self._reporter = reporter
