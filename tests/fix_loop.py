@@ -32,8 +32,13 @@ def inner_test(function: Any) -> Any:
     return getattr(hypothesis_handle, "inner_test", function)
 
 
-def pytest_collection_finish() -> None:
-    """Hide what is loaded by now from the garbage collector, which every test asks to look for leftovers."""
+@pytest.fixture(scope="module", autouse=True)
+def _short_heap() -> None:
+    """Hide what is loaded by now from the garbage collector, which every test asks to look for leftovers.
+
+    For each module anew: Django, SQLAlchemy and others come with the first test that needs them, and Hypothesis asks the
+    collector once for each example.
+    """
     gc.collect()
     gc.freeze()
 

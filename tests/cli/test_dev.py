@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx
@@ -178,6 +179,28 @@ def test_a_worker_that_cannot_be_run_is_waited_for(project: Path) -> None:
         (project / "entry.py").write_text(ENTRY)
         url = running.wait_for(READY)[1]
         wait_for_answer(url, "hello\n")
+
+
+def test_a_module_that_takes_its_time_is_excused(project: Path) -> None:
+    wait = "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.01)\n"
+    (project / "entry.py").write_text(wait + ENTRY)
+    with launched("dev", "--port", "0", cwd=project) as running:
+        running.wait_for(r"^Still starting: ")
+        (project / "go").touch()
+        running.wait_for(READY)
+
+
+def test_whoever_waits_for_a_request_is_told_and_how_to_end_it(project: Path) -> None:
+    endless = 'print("begun", flush=True)\n            await __import__("asyncio").Event().wait()'
+    (project / "entry.py").write_text(ENTRY.replace('raise LookupError("no such customer")', endless))
+    with launched("dev", "--port", "0", cwd=project) as running, ThreadPoolExecutor() as threads:
+        asked = threads.submit(get, running.wait_for(READY)[1] + "/boom")
+        running.wait_for("^begun$")
+        running.process.send_signal(signal.SIGINT)
+        running.wait_for("^Requests in flight have up to 5.0s to finish; Ctrl-C ends them now")
+        running.process.send_signal(signal.SIGINT)
+        assert running.ended() == 0
+        assert asked.result().status_code == 503
 
 
 def test_no_process_is_left(project: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_project_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFi
     assert "cd my-postgres" in said
     assert "pip install 'asyncpg" in said
     assert "longshore dev" in said
-    assert "pytest" in said
+    assert "'pytest>=" in said
 
 
 def test_the_list_has_a_line_for_each_template(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +99,22 @@ def test_the_list_has_a_line_for_each_template(capsys: pytest.CaptureFixture[str
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(TEMPLATES)
     assert all(len(line.split()) > 3 for line in lines)
+
+
+def test_a_plain_project_needs_pytest_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path, "hello")
+    lines = capsys.readouterr().out.splitlines()
+    assert "  pip install 'pytest>=8.4'" in lines
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for name in ("file/shop", "no/" + "x" * 300 + "/shop"):
+        assert run(["init", name, "-y", "--cwd", str(tmp_path)]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith("error: cannot make ")
+        assert "Choose another folder." in said
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

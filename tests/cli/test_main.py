@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -10,7 +13,7 @@ import pytest
 
 from longshore.cli import main as main_module
 from longshore.cli.main import run
-from tests.cli.launched import run_longshore
+from tests.cli.launched import environment, run_longshore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +130,26 @@ def test_a_defect_of_ours_asks_for_a_report(
     monkeypatch.setenv("LONGSHORE_DEBUG", "1")
     assert run([]) == 70
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_no_defect_of_ours(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(arguments: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/log/shop")
+
+    monkeypatch.setattr(main_module, "_typed", full)
+    assert run([]) == 1
+    assert capsys.readouterr().err == "longshore: '/var/log/shop': No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_nobodys_business(closed: str, tmp_path: Path) -> None:
+    (tmp_path / "entry.py").touch()
+    command = f'"$0" -m longshore check entry.py {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], cwd=tmp_path, env=environment(), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert bool(done.stdout) == (">&-" not in closed.replace("2>&-", ""))
 
 
 def test_ctrl_c_prints_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

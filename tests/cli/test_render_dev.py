@@ -10,6 +10,7 @@ from longshore.cli.render_dev import ASCII, DevRenderer
 from longshore.proto.ipc.messages import Drained, LogLine, RequestFinished
 from longshore.runtime.host import events
 from longshore.runtime.host.events import FromWorker
+from longshore.runtime.host.start import silent_failure
 from tests.cli import samples
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ CASES: list[tuple[events.HostEvent, list[str]]] = [
     (FromWorker(1, Drained()), []),
     (
         FromWorker(1, Drained(cancelled_requests=1)),
-        ["warning: out of time: cut off 1 requests and 0 background tasks"],
+        ["warning: out of time: cut off 1 request"],
     ),
     (events.ReloadStarted((f"{samples.PROJECT}/src/entry.py",)), ["↻ Reloading… src/entry.py"]),
     (events.Reloaded(0.084), ["↻ Reloaded in 84ms"]),
@@ -100,6 +101,12 @@ def test_a_boot_failure_says_what_happens_next() -> None:
     first, *_, last = shown(events.BootFailure(2, samples.REPORT, is_reload=True))
     assert first == "✗ LookupError: no customer 7  the new code cannot be run"
     assert last == "  Waiting for a change."
+
+
+def test_a_worker_that_could_not_speak_has_no_exception() -> None:
+    report = silent_failure("worker 2 was not ready within 30 s")
+    first, _ = shown(events.BootFailure(2, report, is_reload=False))
+    assert first == "✗ worker 2 was not ready within 30 s  the worker cannot be run"
 
 
 def test_the_line_of_a_request_has_a_tag_when_there_are_lines_above_it() -> None:

@@ -51,7 +51,7 @@ CASES: list[tuple[events.HostEvent, list[str]]] = [
     (FromWorker(1, Drained()), ["DEBUG   worker 1  drained"]),
     (
         FromWorker(1, Drained(cancelled_requests=2, cancelled_tasks=1)),
-        ["WARNING worker 1  out of time: cut off 2 requests and 1 background tasks"],
+        ["WARNING worker 1  out of time: cut off 2 requests and 1 background task"],
     ),
     (FromWorker(1, LogLine(level="info", text="")), []),
     (FromWorker(1, HandOver()), []),

@@ -90,11 +90,12 @@ class Host:
                     assert event["event"] != "end of output", f"the host ended, no {kind} {fields} in {self.events}"
                 await self._news.wait()
 
-    async def said(self, *kinds: str) -> None:
-        """Wait until there is an event of one of these kinds."""
+    async def next_any(self) -> None:
+        """Wait until it says something more."""
+        count = len(self.events)
         async with self._news:
-            await self._news.wait_for(lambda: self.of(*kinds, "end of output"))
-        assert self.of(*kinds), f"the host ended without {kinds}: {self.events}"
+            await self._news.wait_for(lambda: len(self.events) > count)
+        assert self.events[-1]["event"] != "end of output", f"the host ended: {self.events}"
 
     async def message(self, kind: str, **fields: Any) -> Event:
         """Wait for the next message of a worker, by the name of its class."""
@@ -156,9 +157,10 @@ async def gone(processes: list[psutil.Process]) -> None:
 
 @asynccontextmanager
 async def running_host(config: WorkerConfig, **options: Any) -> AsyncIterator[Host]:
-    """Start a host and give it when its first worker is ready (or could not boot); kill it at the end."""
+    """Start a host and give it when its workers are ready (or could not boot); kill it at the end."""
     async with started_host(config, **options) as host:
-        await host.said("WorkerReady", "BootFailure", "HostFailed")
+        while len(host.of("WorkerReady")) < options.get("workers", 1) and not host.of("BootFailure", "HostFailed"):
+            await host.next_any()
         yield host
 
 

@@ -29,8 +29,6 @@ class Default(WorkerEntrypoint):
 async def test_a_cron_fires_in_one_of_two_workers(tmp_path: Path) -> None:
     config = worker_config(tmp_path, WORKER, crons=("0 0 1 1 *",))
     async with running_host(config, workers=2) as host:
-        while len(host.of("WorkerReady")) < 2:
-            await host.next("WorkerReady")
         pids = {event["worker_id"]: event["pid"] for event in host.of("WorkerReady")}
         for _ in range(4):
             await host.command("fire 0 0 1 1 *")

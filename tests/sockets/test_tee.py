@@ -199,3 +199,39 @@ async def test_split_is_bounded() -> None:
 async def send_all(peer: Any, data: bytes) -> None:
     await peer.send(data)
     await peer.send_eof()
+
+
+async def test_a_branch_that_nobody_holds_takes_nothing() -> None:
+    """A copy that is dropped neither fills memory nor holds the other one up."""
+    data = bytes(4 * LEAD)
+    async with linked() as (socket, peer):
+        kept, dropped = socket.readable.tee()
+        del dropped
+        sending = asyncio.create_task(peer.send(data))
+        assert await kept.read_into(bytearray(10)) == 10
+        await sending
+        await peer.send_eof()
+        assert len(await read_all(kept)) == len(data) - 10
+
+
+async def test_a_branch_that_is_dropped_lets_the_other_go_on() -> None:
+    data = bytes(4 * LEAD)
+    async with linked() as (socket, peer):
+        kept, dropped = socket.readable.tee()
+        sending = asyncio.create_task(peer.send(data))
+        reading = asyncio.create_task(read_all(kept))
+        while getattr(dropped._source, "size_bytes") < LEAD:  # noqa: B009 -- of a branch, which its type does not say
+            await asyncio.sleep(0)
+        del dropped
+        await sending
+        await peer.send_eof()
+        assert await reading == data
+
+
+async def test_a_split_off_copy_that_is_dropped_has_no_limit() -> None:
+    async with linked() as (socket, peer):
+        kept, dropped = split(socket.readable, 10)
+        del dropped
+        await peer.send(bytes(1000))
+        await peer.send_eof()
+        assert len(await read_all(kept)) == 1000

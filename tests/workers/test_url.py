@@ -106,6 +106,11 @@ def test_whatever_is_given_is_written_once_or_refused(pieces: list[str]) -> None
         ({"headers": [(b"host", b"localhost:8787")]}, "http://localhost:8787/"),
         ({"headers": []}, "http://127.0.0.1:8787/"),
         ({"headers": [(b"host", b"")]}, "http://127.0.0.1:8787/"),
+        # What is no authority would say what the path is.
+        ({"headers": [(b"host", b"evil.example/admin?")]}, "http://127.0.0.1:8787/"),
+        ({"headers": [(b"host", b"evil.example#")]}, "http://127.0.0.1:8787/"),
+        ({"headers": [(b"host", b"user@evil.example")]}, "http://127.0.0.1:8787/"),
+        ({"headers": [(b"host", b"[::1]:8787")]}, "http://[::1]:8787/"),
         ({"headers": [], "server": ("::1", 80)}, "http://[::1]/"),
         ({"headers": [], "server": ("::1", 443), "scheme": "https"}, "https://[::1]/"),
         ({"headers": [], "server": ("/run/worker.sock", None)}, "http://localhost/"),

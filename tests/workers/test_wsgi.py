@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from longshore.workers import wsgi
 from tests.runtime.worker.driver import Call, call, make_app
 
 if TYPE_CHECKING:
+    import weakref
     from pathlib import Path
 
 HELLO = """
@@ -172,3 +174,44 @@ def test_application_is_adapted_once() -> None:
         return []
 
     assert wsgi.as_asgi(app) is wsgi.as_asgi(app)
+
+
+async def test_applications_made_for_one_request_leave_nothing(tmp_path: Path) -> None:
+    made: list[weakref.ref[object]] = []
+    source = (
+        "import weakref\nfrom longshore.workers import *\nfrom longshore.workers import wsgi\n"
+        "def make():\n"
+        "    def app(environ, start_response):\n        start_response('200 OK', [])\n        return [b'x']\n"
+        "    return app\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request):\n        app = make()\n        self.env.MADE.append(weakref.ref(app))\n"
+        "        return await wsgi.fetch(app, request, self.env)\n"
+    )
+    app, _ = make_app(tmp_path, source, env={"MADE": made})
+    for _ in range(2 * wsgi.MAX_THREADS):
+        assert (await call(app)).text == "x"
+    await settled()
+    gc.collect()
+    threads = [each for each in threading.enumerate() if each.name.startswith("WSGI")]
+    assert len(threads) <= wsgi.MAX_THREADS
+    assert sum(reference() is not None for reference in made) <= len(
+        threads
+    )  # a thread keeps its last work for a while
+
+
+@styles
+async def test_wait_until_in_a_loop_of_the_thread(tmp_path: Path, style: str) -> None:
+    """The loop of an async view ends with the view; the work belongs to the worker's."""
+    log: list[str] = []
+    source = (
+        "import asyncio\nfrom longshore.workers import wait_until\n"
+        "async def work(env):\n    await asyncio.sleep(0.01)\n    env.LOG.append('done')\n"
+        "async def view(env):\n    wait_until(work(env))\n"
+        "def app(environ, start_response):\n    asyncio.run(view(environ['workers.env']))\n"
+        "    start_response('200 OK', [])\n    return [b'x']\n"
+    )
+    app, recorder = make_app(tmp_path, source + style, env={"LOG": log})
+    assert (await call(app)).text == "x"
+    assert await app.drain(30) == (0, 0)
+    assert log == ["done"]
+    assert recorder.failures == []

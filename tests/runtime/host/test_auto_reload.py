@@ -98,6 +98,26 @@ async def test_other_folders_of_a_new_configuration_are_watched(tmp_path: Path) 
         assert told == (None, (str(second / "entry.py"),))
 
 
+async def test_asked_for_it_reloads_with_what_is_on_disk(tmp_path: Path) -> None:
+    events: list[HostEvent] = []
+    reloads: list[Reload] = []
+    new, wrong = config_of(tmp_path, "new"), ValueError("no such key")
+    results: list[WorkerConfig | Exception] = [new, wrong]
+
+    def load() -> WorkerConfig:
+        if isinstance(result := results.pop(0), Exception):
+            raise result
+        return result
+
+    auto = AutoReload(config_of(tmp_path), load, lambda *reload: reloads.append(reload), events.append)
+    auto.ask()
+    auto.ask()
+    assert reloads == [(new, ())]
+    assert events == [ConfigReloaded(new), ConfigRejected(wrong)]
+    AutoReload(new, None, lambda *reload: reloads.append(reload), events.append).ask()
+    assert reloads[-1] == (None, ())
+
+
 async def test_nothing_to_watch_ends(tmp_path: Path) -> None:
     config = config_of(tmp_path / "missing")
     await AutoReload(config, None, lambda *_: None, lambda _: None).run()

@@ -108,15 +108,30 @@ def test_two_workers_that_fail_are_reported_once() -> None:
         (
             1,
             BootRejected(2),
-            [
-                drain(1, hand_over=True),
-                AnnounceBootFailure(2, is_reload=False, reason=""),
-                drain(1, hand_over=False),
-            ],
+            [AnnounceBootFailure(2, is_reload=False, reason=""), drain(1, hand_over=False)],
         ),
         (1, BootRejected(1), []),
         (1, WorkerEnded(1, 3), [AnnounceExit(1, 3, was_expected=True)]),
         (1, WorkerEnded(2, 3), [AnnounceExit(2, 3, was_expected=True), Finish(3)]),
+    )
+
+
+def test_a_worker_that_serves_is_drained_when_its_sibling_cannot_boot() -> None:
+    play(
+        TWO,
+        (0, Begin(), [spawn(1, 1), spawn(2, 1)]),
+        (1, WorkerBecameReady(1), []),
+        (
+            1,
+            BootRejected(2),
+            [
+                AnnounceBootFailure(2, is_reload=False, reason=""),
+                AnnounceDraining(30.0, is_hurried=False),
+                drain(1, hand_over=False),
+            ],
+        ),
+        (1, WorkerEnded(2, 3), [AnnounceExit(2, 3, was_expected=True)]),
+        (2, WorkerEnded(1, 0), [AnnounceExit(1, 0, was_expected=True), Finish(3)]),
     )
 
 
@@ -269,7 +284,7 @@ def test_a_new_worker_that_dies_before_its_siblings_are_ready_fails_the_reload()
         (2, ReloadRequested(), [AnnounceReload(2), spawn(3, 2), spawn(4, 2)]),
         (3, WorkerBecameReady(3), []),
     )
-    exited, drained, failure = state.step(3, WorkerEnded(3, -11))
+    exited, failure, drained = state.step(3, WorkerEnded(3, -11))
     assert exited == AnnounceExit(3, -11, was_expected=False)
     assert drained == drain(4, hand_over=True)
     assert isinstance(failure, AnnounceBootFailure)

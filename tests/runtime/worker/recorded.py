@@ -36,3 +36,9 @@ class Messages:
         message = self.all.pop(0)
         assert isinstance(message, kind), message
         return message
+
+    async def until(self, kind: type[T]) -> None:
+        """Wait until there is a message of a kind."""
+        while not any(isinstance(message, kind) for message in self.all):
+            self._news.clear()
+            await self._news.wait()

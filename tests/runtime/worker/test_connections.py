@@ -113,7 +113,8 @@ async def test_a_denied_connection_is_told_and_stays_denied() -> None:
     socket = connect("127.0.0.1:5432", dialer=dialer)
     assert isinstance(await outcome(socket.opened), PolicyDenied)
     await outcome(socket.closed)
-    assert "blocked by policy" in (await messages.next(ConnectionOpened)).error
+    error = (await messages.next(ConnectionOpened)).error
+    assert "blocked by policy: not allowed by " in error  # by which rule, the operator has to know
 
 
 async def test_tls_from_the_start(client_tls: TlsOptions, server_ssl_context: ssl.SSLContext) -> None:

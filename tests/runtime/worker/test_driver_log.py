@@ -54,8 +54,6 @@ def record(loop_name: str) -> Callable[[Callable[[Messages], Awaitable[None]]], 
             loop.recorder = messages[0].recorder
             assert type(loop).__module__ == loop_class.__module__
             await function(messages[0])
-            for _ in range(5):  # what is closed is told in the next turns
-                await asyncio.sleep(0)
 
         with asyncio.Runner(loop_factory=make_loop) as runner:
             runner.run(main())
@@ -315,13 +313,14 @@ def test_what_a_driver_starts_itself_is_recorded_too(record: Any) -> None:
 @pytest.mark.needs("postgres")
 @pytest.mark.parametrize("sslmode", ["disable", "prefer", "require"])
 def test_asyncpg(record: Any, postgres_server: Server, sslmode: str) -> None:
-    async def talk(_: Messages) -> None:
+    async def talk(messages: Messages) -> None:
         dsn = f"postgres://postgres@{HOST}:{postgres_server.port}/postgres?sslmode={sslmode}"
         connection = await asyncpg.connect(dsn)
         assert await connection.fetchval("SELECT count(*) FROM generate_series(1, 1000)") == 1000
         rows = await connection.fetch("SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
         assert len(rows) == 1000
         await connection.close()
+        await messages.until(ConnectionClosed)
 
     opened, closed = record(talk)
     assert opened.address == f"{HOST}:{postgres_server.port}"
@@ -331,10 +330,11 @@ def test_asyncpg(record: Any, postgres_server: Server, sslmode: str) -> None:
 
 @pytest.mark.needs("redis-server")
 def test_redis(record: Any, redis_server: Server) -> None:
-    async def talk(_: Messages) -> None:
+    async def talk(messages: Messages) -> None:
         async with redis.asyncio.Redis(host=HOST, port=redis_server.port) as client:
             await client.set("key", b"x" * 100_000)
             assert await client.get("key") == b"x" * 100_000
+        await messages.until(ConnectionClosed)
 
     opened, closed = record(talk)
     assert opened.remote_address == f"{HOST}:{redis_server.port}"
@@ -344,7 +344,7 @@ def test_redis(record: Any, redis_server: Server) -> None:
 
 @pytest.mark.needs("sshd")
 def test_asyncssh(record: Any, ssh_server: Server) -> None:
-    async def talk(_: Messages) -> None:
+    async def talk(messages: Messages) -> None:
         facts = ssh_server.facts
         async with asyncssh.connect(
             HOST,
@@ -355,6 +355,7 @@ def test_asyncssh(record: Any, ssh_server: Server) -> None:
             config=None,
         ) as server:
             assert (await server.run("echo hello", check=True)).stdout == "hello\n"
+        await messages.until(ConnectionClosed)
 
     opened, closed = record(talk)
     assert opened.via == "asyncio"
@@ -362,10 +363,11 @@ def test_asyncssh(record: Any, ssh_server: Server) -> None:
 
 
 def test_aiosmtplib_with_starttls(record: Any, smtp_server: Server, client_context: ssl.SSLContext) -> None:
-    async def talk(_: Messages) -> None:
+    async def talk(messages: Messages) -> None:
         client = aiosmtplib.SMTP(hostname=HOST, port=smtp_server.port, start_tls=True, tls_context=client_context)
         async with client:
             await client.sendmail("a@example.com", ["b@example.com"], "Subject: x\r\n\r\nhello\r\n")
+        await messages.until(ConnectionClosed)
 
     opened, closed = record(talk)
     assert opened.address == f"{HOST}:{smtp_server.port}"

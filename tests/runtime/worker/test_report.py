@@ -122,6 +122,16 @@ def test_import_with_the_prefix_src(tmp_path: Path) -> None:
     assert report.notes[0] in report.text
 
 
+def test_a_denied_destination_is_followed_by_what_to_write(tmp_path: Path) -> None:
+    path = "import longshore\nP = longshore.EgressPolicy({})\nA = longshore.SocketAddress('127.0.0.1', 9)\n"
+    main = "def main():\n  P.check_name(A)\n"
+    report = report_of(tmp_path, path.format("") + main)
+    assert report.notes[0].endswith('allow = ["public", "127.0.0.1:9"]')
+    assert report.notes[0] in report.text
+    # Another rule that opens would change nothing where one closes.
+    assert report_of(tmp_path, path.format("deny=['local']") + main).notes == ()
+
+
 def test_syntax_error_has_a_place(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text("x = 1\nif x\n    y\n", encoding="utf-8")

@@ -162,6 +162,22 @@ async def test_a_head_that_does_not_come_times_out(monkeypatch: pytest.MonkeyPat
         assert await reader.read() == b""
 
 
+async def test_a_head_that_does_not_come_leaves_the_response_before_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longshore.runtime.worker.protocol.HEAD_TIMEOUT_S", 0.0)
+    app = App()
+    app.go = asyncio.Event()
+    async with listening() as (sock, port), running(app, sock), client(port) as (reader, writer):
+        writer.write(GET + b"GET / HTTP/1.1\r\n")
+        await app.has_begun.wait()
+        for _ in range(5):  # the time is over now
+            await asyncio.sleep(0)
+        app.go.set()
+        head, body = await response(reader)
+        assert body == b"hello"
+        assert b"connection: close" in head
+        assert await reader.read() == b""
+
+
 async def test_a_new_connection_that_keeps_silent_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("longshore.runtime.worker.protocol.FIRST_REQUEST_TIMEOUT_S", 0.01)
     async with listening() as (sock, port), running(App(), sock), client(port) as (reader, _):

@@ -1,0 +1,1 @@
+"""The PURE wire protocols."""
