@@ -74,3 +74,8 @@ def test_what_comes_from_outside_cannot_forge_a_line() -> None:
     request = RequestFinished(request_id="1", method="GET", path=path, status=200, duration_s=0)
     (line,) = text_lines(FromWorker(1, request), NOW)
     assert "\\x1b[2K\\x0d" in line
+
+
+def test_an_end_in_a_hurry_is_no_draining() -> None:
+    (line,) = text_lines(events.Draining(30.0, is_hurried=True), NOW)
+    assert line.endswith("stopping at once: requests in flight are cut off")

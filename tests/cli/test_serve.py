@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from tests.cli.launched import LIMIT_S, launched, run_longshore
+from tests.cli.launched import LIMIT_S, environment, launched, run_longshore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +125,25 @@ def test_ctrl_c_prints_no_traceback(project: Path) -> None:
         running.process.send_signal(signal.SIGINT)
         assert running.ended() == 0
     assert "Traceback" not in running.text
+
+
+def test_it_ends_with_the_terminal_that_it_was_started_in(project: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "longshore", "serve", "--port", "0"]
+    process = subprocess.Popen(
+        command, cwd=project, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    try:
+        os.close(theirs)
+        shown = b""
+        while b"ready after" not in shown:
+            shown += os.read(ours, 4096)
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)  # as the kernel does for a terminal that controls somebody
+        assert process.wait(LIMIT_S) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_it_goes_on_when_nobody_reads_its_log(project: Path) -> None:

@@ -127,6 +127,12 @@ async def peer_gone(peer: RawPeer) -> str:
     return (await peer.receive_until_end())[1]
 
 
+async def read_on(address: str, has_read: asyncio.Event) -> None:
+    socket = connect(address)
+    while await socket.readable.read():
+        has_read.set()
+
+
 async def test_a_pending_read_keeps_its_socket() -> None:
     """K13: nobody has the socket, but somebody waits for its bytes; after that it is forgotten."""
     with RawServer() as server:
@@ -134,6 +140,26 @@ async def test_a_pending_read_keeps_its_socket() -> None:
         with pytest.warns(ResourceWarning, match="never closed"):
             assert await answer(server, b"x") == "reset"
         assert await reading == b"x"
+
+
+async def test_the_socket_of_a_cancelled_read_is_forgotten_without_the_collector() -> None:
+    """K13: a handler is cancelled, and the peer learns of it at once, not when a garbage collector happens to run."""
+    with RawServer() as server:
+        has_read = asyncio.Event()
+        reading = asyncio.create_task(read_on(server.address, has_read))
+        async with await server.accept() as peer:
+            await peer.send(b"x")
+            await has_read.wait()
+            gc.disable()
+            try:
+                with pytest.warns(ResourceWarning, match="never closed"):
+                    reading.cancel()
+                    with pytest.raises(asyncio.CancelledError) as caught:
+                        await reading
+                    del reading, caught
+                    assert await peer_gone(peer) == "reset"
+            finally:
+                gc.enable()
 
 
 async def test_waiting_for_opened_keeps_its_socket() -> None:

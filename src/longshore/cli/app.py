@@ -158,7 +158,7 @@ def ended(error: ConfigError) -> typer.Exit:
 def init(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="The new folder, and the worker's name.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="The new folder, and the worker's name.", show_default=False)
     ] = None,
     template: Annotated[
         str | None, typer.Option("--template", "-t", metavar="TEMPLATE", help="What kind of worker.")

@@ -15,6 +15,7 @@ from longshore.cli.config_error import render_config_error
 from longshore.cli.console import make_console, silence_output, speaks_unicode
 from longshore.cli.hotkeys import ESCAPE, can_read_keys, reading_keys
 from longshore.cli.render_dev import ASCII, UNICODE, DevRenderer
+from longshore.cli.words import duration
 from longshore.config.errors import ConfigError
 from longshore.runtime.host import events
 from longshore.runtime.host.options import HostOptions
@@ -31,6 +32,8 @@ __all__ = ["DevSession", "dev"]
 
 DRAIN_TIMEOUT_S: Final = 5.0
 """Whoever stops a program that is being written does not want to wait for its slowest request."""
+PATIENCE_S: Final = 2.0
+"""After this long without a sign, what is waited for is said."""
 TEXT_BROWSERS: Final = frozenset({"www-browser", "links", "elinks", "lynx", "w3m"})
 """They would take the terminal over."""
 HELP: Final = (
@@ -101,6 +104,8 @@ class DevSession:
         self._has_keys = can_read_keys()
         # The crons to choose from, while the menu is open.
         self._menu: tuple[str, ...] = ()
+        # What will be said if nothing happens for a while.
+        self._excuse: asyncio.TimerHandle | None = None
 
     @property
     def supervisor(self) -> Supervisor:
@@ -119,6 +124,7 @@ class DevSession:
     def _take(self, event: events.HostEvent) -> None:
         with self._screen():
             self._show(event)
+            self._excuse_silence(event)
         if self._on_event is not None:
             self._on_event(event)
 
@@ -144,6 +150,28 @@ class DevSession:
         if isinstance(event, events.WorkerReady) and self._greets and not event.is_broken:
             self._greets = False
             self._greet()
+
+    def _excuse_silence(self, event: events.HostEvent) -> None:
+        """Let nobody sit in front of a terminal that does not say what it waits for."""
+        match event:
+            case events.WorkerStarting():
+                self._say_later("Still starting: the worker's module is being imported.")
+            case events.Draining(is_hurried=False):
+                limit = duration(event.timeout_s)
+                self._say_later(f"Requests in flight have up to {limit} to finish; Ctrl-C ends them now.")
+            case events.WorkerReady() | events.BootFailure() | events.Draining() | events.Stopped():
+                self._say_later(None)
+
+    def _say_later(self, words: str | None) -> None:
+        if self._excuse is not None:
+            self._excuse.cancel()
+            self._excuse = None
+        if words is not None:
+            self._excuse = asyncio.get_running_loop().call_later(PATIENCE_S, self._say, words)
+
+    def _say(self, words: str) -> None:
+        with self._screen():
+            self._console.print(Text(words, style="dim"))
 
     def _greet(self) -> None:
         self._console.print(Text.assemble(("Ready on ", "bold green"), (self._supervisor.urls[0], "bold underline")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.prompt import IntPrompt
@@ -11,12 +12,10 @@ from rich.text import Text
 
 from longshore.cli.console import CommandFailed, make_console
 from longshore.cli.exit_codes import USAGE
-from longshore.cli.template import TEMPLATES, project_files
+from longshore.cli.template import PYTEST, TEMPLATES, project_files
 from longshore.config.checks import check_worker_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
 
     from longshore.cli.template import Template
@@ -38,18 +37,21 @@ def init(name: str, template: str | None, *, cwd: Path, assume_yes: bool) -> Non
         assume_yes: ask nothing.
 
     Raises:
-        CommandFailed: the name or the template is none, or there is something in the folder.
+        CommandFailed: the name or the template is none, there is something in the folder, or it cannot be written.
     """
     console = make_console()
     folder = (cwd / name).resolve()
     _check_name(folder.name)
-    _check_folder(folder, cwd)
+    try:
+        _check_folder(folder, cwd)
+    except OSError as exc:
+        raise _unwritable(exc, folder, cwd) from exc
     chosen = _chosen(template, console, may_ask=not assume_yes and sys.stdin.isatty() and console.is_terminal)
     files = project_files(chosen, folder.name)
-    for path, text in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+    try:
+        _write(files, folder)
+    except OSError as exc:
+        raise _unwritable(exc, folder, cwd) from exc
     _tell(console, chosen, folder, cwd, sorted(files))
 
 
@@ -74,6 +76,18 @@ def _check_folder(folder: Path, cwd: Path) -> None:
         raise CommandFailed(f"{_shown(folder, cwd)} is a file", hint="Choose another name.")
     if folder.is_dir() and any(entry.name not in IGNORED for entry in folder.iterdir()):
         raise CommandFailed(f"the folder {_shown(folder, cwd)} is not empty", hint="Choose another name, or empty it.")
+
+
+def _write(files: dict[str, str], folder: Path) -> None:
+    for path, text in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+
+def _unwritable(exc: OSError, folder: Path, cwd: Path) -> CommandFailed:
+    where = Path(exc.filename) if exc.filename else folder
+    return CommandFailed(f"cannot make {_shown(where, cwd)}: {exc.strerror}", hint="Choose another folder.")
 
 
 def _chosen(name: str | None, console: Console, *, may_ask: bool) -> Template:
@@ -112,10 +126,9 @@ def _tell(console: Console, template: Template, folder: Path, cwd: Path, files: 
     steps = []
     if folder != cwd:
         steps.append((f"cd {shown}", ""))
-    if template.dependencies or template.test_dependencies:
-        wanted = " ".join(f"'{each}'" for each in (*template.dependencies, *template.test_dependencies))
-        steps.append((f"pip install {wanted}", ""))
+    wanted = " ".join(f"'{each}'" for each in (*template.dependencies, PYTEST, *template.test_dependencies))
+    steps.append((f"pip install {wanted}", ""))
     steps += [("longshore dev", "runs it at http://localhost:8787"), ("pytest", "runs its tests")]
-    width = max(len(command) for command, _ in steps if len(command) < 40)
+    width = max(len(command) for command, what in steps if what)
     for command, what in steps:
-        console.print(Text.assemble(f"  {command:<{width}}", (f"   {what}", "dim") if what else ""))
+        console.print(Text.assemble(f"  {command:<{width}}   ", (what, "dim")) if what else f"  {command}")

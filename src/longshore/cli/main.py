@@ -5,11 +5,12 @@ Imports nothing but the standard library at first, so that a missing extra is a 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from longshore.cli.exit_codes import FAILED, INTERNAL, INTERRUPTED, USAGE
 
@@ -20,10 +21,13 @@ __all__ = ["main", "run"]
 
 USAGE_OF_TYPER = 2
 """What typer ends with after a wrong command line."""
+LACKING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the machine is short of is no defect of ours."""
 
 
 def main() -> None:
     """Run the command line of this process and end it with the right exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a letter shows its number; it is no reason to end.
         if isinstance(stream, io.TextIOWrapper):
@@ -39,8 +43,25 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except ModuleNotFoundError as exc:
         return _missing(exc)
+    except OSError as exc:
+        return _lacking(exc) if exc.errno in LACKING else _defect(exc)
     except Exception as exc:  # noqa: BLE001 - whatever a command lets through is a defect, and is reported as one
         return _defect(exc)
+
+
+def _open_closed_streams() -> None:
+    """Lead the standard streams that whoever started us has closed to nowhere.
+
+    Otherwise the next socket gets the number 1, and prints end up in it.
+    """
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # The lowest number that is free is the one that is missing.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, "w" if fd else "r", encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
 
 
 def _typed(arguments: Sequence[str]) -> int:
@@ -62,6 +83,14 @@ def _missing(exc: ModuleNotFoundError) -> int:
     if _is_debug():
         traceback.print_exc()
     _say(f'longshore: the command line needs the package {name!r}: pip install "longshore[workers]"')
+    return FAILED
+
+
+def _lacking(exc: OSError) -> int:
+    if _is_debug():
+        traceback.print_exception(exc)
+    where = f"{exc.filename!r}: " if exc.filename else ""
+    _say(f"longshore: {where}{exc.strerror}")
     return FAILED
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from longshore.cli.render_error import error_lines, headline
 from longshore.cli.words import (
     closed_words,
+    cut_off_words,
     duration,
     exited_words,
     opened_words,
@@ -184,8 +185,7 @@ class DevRenderer:
     def _(self, message: Drained) -> list[Text]:
         if not (message.cancelled_requests or message.cancelled_tasks):
             return []
-        cut = f"cut off {message.cancelled_requests} requests and {message.cancelled_tasks} background tasks"
-        return [_warning(f"out of time: {cut}")]
+        return [_warning(cut_off_words(message))]
 
     # --- pieces ---------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ CONTEXT_LINES: Final = 2
 def headline(report: ErrorReport) -> str:
     """Return ``ValueError: no such customer``, in one line."""
     message = printable(report.message).strip().replace("\n", " ")
+    if report.message and report.message == report.text:
+        return message  # the host's own words about a worker that could not speak, and no exception of Python's
     return f"{printable(report.type)}: {message}" if message else printable(report.type)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from longshore.cli.levels import level_of, name_of
 from longshore.cli.words import (
     closed_words,
+    cut_off_words,
     duration,
     exited_words,
     opened_words,
@@ -104,6 +105,8 @@ def _(subject: host.WorkerExited) -> list[str]:
 
 @_lines.register
 def _(subject: host.Draining) -> list[str]:
+    if subject.is_hurried:
+        return ["stopping at once: requests in flight are cut off"]
     return ["draining: no new requests are taken, those in flight are finished"]
 
 
@@ -182,6 +185,4 @@ def _(subject: LogLine) -> list[str]:
 def _(subject: Drained) -> list[str]:
     if not (subject.cancelled_requests or subject.cancelled_tasks):
         return ["drained"]
-    return [
-        f"out of time: cut off {subject.cancelled_requests} requests and {subject.cancelled_tasks} background tasks"
-    ]
+    return [cut_off_words(subject)]

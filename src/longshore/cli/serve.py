@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from longshore.cli.console import silence_output
 from longshore.cli.render_json import json_line
 from longshore.cli.render_text import text_lines
+from longshore.runtime.host.events import ReloadStarted
 from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.supervisor import Supervisor
 
@@ -41,8 +42,17 @@ def serve(config: WorkerConfig, *, host: str | None, port: int | None, workers: 
         boot_timeout_s=settings.boot_timeout_s,
         log_requests=settings.log_requests,
     )
-    sink = LogSink(sys.stdout, is_json=(log or settings.log_format) == "json")
-    return asyncio.run(Supervisor(config, options, sink).run())
+    write = LogSink(sys.stdout, is_json=(log or settings.log_format) == "json")
+    had_terminal = sys.stdout.isatty()
+
+    def sink(event: HostEvent) -> None:
+        write(event)
+        # SIGHUP asks for a reload; it is also how a terminal says that it was closed, and nobody could end us any more.
+        if had_terminal and isinstance(event, ReloadStarted) and not sys.stdout.isatty():
+            supervisor.stop()
+
+    supervisor = Supervisor(config, options, sink)
+    return asyncio.run(supervisor.run())
 
 
 class LogSink:

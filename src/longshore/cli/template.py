@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["TEMPLATES", "Template", "project_files"]
+__all__ = ["PYTEST", "TEMPLATES", "Template", "project_files"]
 
 FOLDER: Final = Path(__file__).parent / "templates"
 COMMON: Final = FOLDER / "_common"
 PLACEHOLDER: Final = re.compile(r"\{\{(\w+)\}\}")
+PYTEST: Final = "pytest>=8.4"
+"""What the tests of every project need."""
 ABOUT: Final = "ABOUT.md"
 """What a template says of itself; it becomes a part of the project's README."""
 RENAMED: Final = {
@@ -65,7 +67,7 @@ def project_files(template: Template, name: str) -> dict[str, str]:
 
 def _values(template: Template, name: str) -> dict[str, str]:
     wanted = ("longshore[workers]", *template.dependencies)
-    for_tests = ("pytest>=8.4", *template.test_dependencies)
+    for_tests = (PYTEST, *template.test_dependencies)
     return {
         "name": name,
         "dependencies": ", ".join(f'"{each}"' for each in wanted),

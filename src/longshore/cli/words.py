@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from longshore.proto.ipc.messages import ConnectionClosed, ConnectionOpened, RequestFinished, SourceFrame
+    from longshore.proto.ipc.messages import ConnectionClosed, ConnectionOpened, Drained, RequestFinished, SourceFrame
     from longshore.runtime.host.events import PortTaken, RestartScheduled, WorkerExited
 
 __all__ = [
     "closed_words",
+    "cut_off_words",
     "duration",
     "exited_words",
     "library_of",
@@ -102,6 +103,13 @@ def closed_words(message: ConnectionClosed) -> str:
     """Return how a connection ended, and what went through it."""
     amount = f"sent {size(message.bytes_sent)}, received {size(message.bytes_received)}"
     return f"{printable(message.ended)} after {duration(message.duration_s)}, {amount}"
+
+
+def cut_off_words(message: Drained) -> str:
+    """Return what was not finished when a worker ended."""
+    counts = ((message.cancelled_requests, "request"), (message.cancelled_tasks, "background task"))
+    cut = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts if count]
+    return f"out of time: cut off {' and '.join(cut)}"
 
 
 def exited_words(event: WorkerExited) -> str:

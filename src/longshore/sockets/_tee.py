@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,9 @@ def tee_sources(
         may_wait: the faster one waits then; else its reads raise ``LimitExceeded``.
     """
     shared = _Shared(source, max_lead_bytes, may_wait=may_wait)
-    return shared.branches
+    branches = Branch(shared), Branch(shared)
+    shared.watch(branches)
+    return branches
 
 
 class _Shared:
@@ -39,9 +42,30 @@ class _Shared:
         self.source = source
         self.max_lead_bytes = max_lead_bytes
         self.may_wait = may_wait
-        self.branches = (Branch(self), Branch(self))
+        # A branch that nobody refers to is not read any more: it takes no bytes, and holds nobody up.
+        self._branches: list[weakref.ref[Branch]] = []
         self.is_pulling = False
         self.changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def branches(self) -> list[Branch]:
+        """Those that somebody may still read."""
+        return [branch for reference in self._branches if (branch := reference()) is not None]
+
+    def watch(self, branches: tuple[Branch, Branch]) -> None:
+        """Take the branches, once."""
+        self._branches = [weakref.ref(branch, self._on_gone) for branch in branches]
+
+    def _on_gone(self, _: weakref.ref[Branch]) -> None:
+        # The garbage collector calls in any thread; whoever waits has set the loop.
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.notify)
+
+    async def wait(self) -> None:
+        """Wait until a branch or the source has moved."""
+        self._loop = asyncio.get_running_loop()
+        await self.changed.wait()
 
     def notify(self) -> None:
         """Let every branch that waits look again."""
@@ -51,7 +75,7 @@ class _Shared:
     def can_pull(self) -> bool:
         if self.is_pulling:
             return False
-        lead_bytes = max(branch.size_bytes for branch in self.branches)
+        lead_bytes = max((branch.size_bytes for branch in self.branches), default=0)
         if self.may_wait:
             return lead_bytes < self.max_lead_bytes
         # Also at the limit: what follows may be the end.
@@ -121,7 +145,7 @@ class Branch:
                 if self._shared.can_pull():
                     await self._shared.pull(max_bytes)
                 else:
-                    await self._shared.changed.wait()
+                    await self._shared.wait()
             return self._take(max_bytes)
         finally:
             self._pending = False

@@ -22,11 +22,24 @@ if TYPE_CHECKING:
     from longshore.workers._headers import RawHeaders
     from longshore.workers._types import Payload
 
-__all__ = ["SentResponse"]
+__all__ = ["SentResponse", "without_body"]
 
 LENGTHS: Final = tuple((b"content-length", b"%d" % length) for length in range(1024))
 # The server frames the message: what a worker says about it would be a second opinion.
 FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+TRANSFER_ENCODING: Final = frozenset({b"transfer-encoding"})
+NOT_MODIFIED: Final = 304
+
+
+def without_body(method: str, status: int, headers: RawHeaders) -> RawHeaders:
+    """Return the headers of a response whose body is empty, as the answer to ``method``.
+
+    The response may be one to HEAD, passed on: to the client of another method its length would be a promise, and the
+    next response on the connection be taken for the body.
+    """
+    if method == "HEAD" or status in LENGTHLESS:
+        return headers
+    return [LENGTHS[0] if pair[0] == b"content-length" else pair for pair in headers]
 
 
 class SentResponse(BodyOwner):
@@ -140,8 +153,9 @@ class SentResponse(BodyOwner):
         return kept, payload
 
     def _headers_of_nothing(self, headers: Sequence[tuple[bytes, bytes]]) -> RawHeaders:
-        kept = [pair for pair in headers if pair[0] != b"transfer-encoding"]
-        # An answer to HEAD may say how long the body would be.
+        # An answer to HEAD may say how long the body would be, and 304 what it is (RFC 9110 §8.6).
+        dropped = FRAMING if self._status in LENGTHLESS and self._status != NOT_MODIFIED else TRANSFER_ENCODING
+        kept = [pair for pair in headers if pair[0] not in dropped]
         if self._status not in LENGTHLESS and not has_header(kept, b"content-length"):
             kept.append(LENGTHS[0])
         return kept

@@ -20,6 +20,8 @@ _QUERY_UNSAFE = re.compile(r"[^!$%&()*+,\-./0-9:;=?@A-Z\[\\\]^_`a-z{|}~]")
 _LOCATION_UNSAFE = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
 _BEFORE_QUERY = re.compile(r"[^?#]*")
 _find_control = re.compile("[\x00-\x1f\x7f]").search
+# RFC 3986 §3.2.2 and §3.2.3: what a `Host` may hold. With a slash or a `?` in it, it would say what the path is.
+_is_authority = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]+").fullmatch
 _is_host = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\x00-\x20#%/:<>?@\[\\\]^|\x7f]+").fullmatch
 
 
@@ -111,7 +113,7 @@ def incoming_url(scope: Mapping[str, Any]) -> str:
 
 def _authority(scope: Mapping[str, Any]) -> str:
     for name, value in scope["headers"]:
-        if name == b"host" and value:
+        if name == b"host" and _is_authority(value):
             host: bytes = value
             return host.decode("latin-1")
     server = scope.get("server")

@@ -7,8 +7,10 @@ in it. A thread cannot be cancelled: when the client leaves, its iterable is clo
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from longshore.aio.tasks import spawn
 from longshore.workers._asgi_exchange import Exchange
@@ -24,7 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "as_asgi", "entrypoint", "fetch"]
 
-_adapters: dict[int, Adapter] = {}
+MAX_THREADS = 32
+"""Requests that the WSGI applications of a worker answer at a time; more wait."""
+
+# By identity of the application, which an adapter that somebody holds keeps alive.
+_adapters: WeakValueDictionary[int, Adapter] = WeakValueDictionary()
+# One for all: an application that is made for a single request must not leave a thread behind.
+_threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="WSGI")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +102,7 @@ class Adapter:
 
         self.app = app  # what holds it holds its id, by which it is found again
         self._middleware: Any = WSGIMiddleware(_prepared(app))
+        self._middleware.executor = _threads
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

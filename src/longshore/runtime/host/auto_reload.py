@@ -52,6 +52,13 @@ class AutoReload:
             except (OSError, RuntimeError) as exc:  # watchfiles passes on what the kernel says in either
                 self._sink(WatchFailed(str(exc)))
 
+    def ask(self) -> None:
+        """Reload although nothing changed, with the configuration as it is on disk."""
+        if self._load is None:
+            self._reload(None, ())
+        elif (config := self._load_anew(self._load)) is not None:
+            self._reload(config, ())
+
     async def _watch(self, folders: tuple[str, ...], file: str | None) -> None:
         async with aclosing(watch_files(folders, file)) as bursts:
             async for paths in bursts:
@@ -63,16 +70,20 @@ class AutoReload:
         """Reload because of these files."""
         config = None
         if self._load is not None and any(map(self._is_config, paths)):
-            try:
-                config = self._load()
-            except Exception as exc:  # noqa: BLE001 - whatever is wrong with the file, the old configuration goes on
-                self._sink(ConfigRejected(exc))
+            config = self._load_anew(self._load)
+            if config is None:
                 paths = tuple(path for path in paths if not self._is_config(path))
-            else:
-                self._config = config
-                self._sink(ConfigReloaded(config))
         if paths:
             self._reload(config, paths)
+
+    def _load_anew(self, load: Callable[[], WorkerConfig]) -> WorkerConfig | None:
+        try:
+            self._config = load()
+        except Exception as exc:  # noqa: BLE001 - whatever is wrong with the file, the old configuration goes on
+            self._sink(ConfigRejected(exc))
+            return None
+        self._sink(ConfigReloaded(self._config))
+        return self._config
 
     def _is_config(self, path: str) -> bool:
         return path == self._config.file or is_config(os.path.basename(path))

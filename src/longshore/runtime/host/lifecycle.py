@@ -184,12 +184,11 @@ class HostState:
         if self._is_reload_pending:
             self._begin_generation(now, is_reload=True)
 
-    def _abandon_coming(self, now: float) -> _Coming | None:
+    def _abandon_coming(self, now: float) -> None:
         """Nobody waits for the coming generation any more."""
         coming, self._coming = self._coming, None
         for worker in self._of(coming.number if coming else None):
             self._drain(now, worker, hand_over=True)
-        return coming
 
     def _reload_requested(self, now: float) -> None:
         if self.is_stopping:
@@ -256,23 +255,25 @@ class HostState:
             self._replacement_failed(now, worker, reason)
 
     def _generation_failed(self, now: float, coming: _Coming, worker: Worker, reason: str) -> None:
-        self._abandon_coming(now)
         if self._is_reload_pending:
+            self._abandon_coming(now)
             self._begin_generation(now, is_reload=True)  # what failed is not what is on disk now
             return
         self._actions.append(AnnounceBootFailure(worker.worker_id, coming.is_reload, reason))
-        if coming.is_broken:
-            self._give_up_if_nobody_serves(now, EXIT_INTERNAL)
-        elif self._rules.is_dev:
+        if self._rules.is_dev and not coming.is_broken:
+            self._abandon_coming(now)
             self._begin_generation(now, is_reload=coming.is_reload, is_broken=True)
+        elif self._restarts or any(w.phase in {Phase.STARTING, Phase.READY} for w in self._of(self._current)):
+            self._abandon_coming(now)  # the current generation goes on
         else:
-            self._give_up_if_nobody_serves(now, EXIT_BOOT_FAILURE)
+            self._give_up(now, EXIT_INTERNAL if coming.is_broken else EXIT_BOOT_FAILURE)
 
-    def _give_up_if_nobody_serves(self, now: float, code: int) -> None:
-        may_serve = any(w.phase in {Phase.STARTING, Phase.READY} for w in self._of(self._current))
-        if not self._restarts and not may_serve:
-            self._exit_code = code
-            self._drain_all(now, self._rules.drain_timeout_s)
+    def _give_up(self, now: float, code: int) -> None:
+        """End, because nobody serves and nobody will; siblings of the one that failed may be serving for a moment."""
+        self._exit_code = code
+        if any(worker.phase is Phase.READY for worker in self._workers.values()):
+            self._actions.append(AnnounceDraining(self._rules.drain_timeout_s, is_hurried=False))
+        self._drain_all(now, self._rules.drain_timeout_s)
 
     def _replacement_failed(self, now: float, worker: Worker, reason: str) -> None:
         """A worker died, and the same code does not boot again: a service it needs may be away."""

@@ -31,7 +31,8 @@ class HostOptions:
     watch: bool = False
     """True: reload when a file below ``WorkerConfig.watch`` changes."""
     load: Callable[[], WorkerConfig] | None = None
-    """Loads the configuration anew when its file changed; raises when it is wrong (the old one stays in force)."""
+    """Loads the configuration anew, when its file changed and at SIGHUP; raises when it is wrong (the old one stays in
+    force)."""
     fires_crons: bool = True
     """True: ``triggers.crons`` fire on time. A cron can be fired by hand in any case."""
     drain_timeout_s: float = 30.0
@@ -39,7 +40,7 @@ class HostOptions:
     log_requests: bool = True
     log_connections: bool = False
     handle_signals: bool = True
-    """SIGTERM and SIGINT stop, SIGHUP reloads; only in the main thread."""
+    """SIGTERM and SIGINT stop; SIGHUP reloads, in development it stops; only in the main thread."""
 
     def rules(self) -> Rules:
         """Return the numbers for the life cycle of workers."""

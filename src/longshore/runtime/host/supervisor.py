@@ -143,12 +143,12 @@ class Supervisor:
         return True
 
     def _begin(self) -> None:
-        self._wire_signals()
+        reloads = AutoReload(
+            self._config, self._options.load, lambda config, paths: self.reload(config, paths=paths), self._sink
+        )
+        self._wire_signals(self.stop if self._options.is_dev else reloads.ask)
         if self._options.watch:
-            watching = AutoReload(
-                self._config, self._options.load, lambda config, paths: self.reload(config, paths=paths), self._sink
-            )
-            self._run_beside(watching.run(), "longshore watch")
+            self._run_beside(reloads.run(), "longshore watch")
         self._crons = CronTimer(self._fire)
         if self._options.fires_crons:
             self._crons.set(self._config.crons)
@@ -191,11 +191,10 @@ class Supervisor:
         self._links.clear()
         self._desk.close()
 
-    def _wire_signals(self) -> None:
+    def _wire_signals(self, on_hangup: Callable[[], object]) -> None:
         if not self._options.handle_signals or threading.current_thread() is not threading.main_thread():
             return
         assert self._loop is not None
-        on_hangup: Callable[[], object] = self.stop if self._options.is_dev else self.reload
         for number, call in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, on_hangup)):
             self._loop.add_signal_handler(number, call)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.runtime.worker.flight import End, Unwatched
 from longshore.runtime.worker.outcome import OK, finished, settle
+from longshore.runtime.worker.plain_body import without_chunks
 from longshore.runtime.worker.streaming import BODY, START
 from longshore.workers._context import current_context
 
@@ -52,6 +53,7 @@ class AsgiServer:
         flight = self._work.begin(scope, time.monotonic())
         flight.connection = scope.get("longshore.connection") or Unwatched()
         scope["env"] = self._env
+        send = without_chunks(scope, send)
         relay = _Relay(flight, send, holds_errors=self._is_dev)
         token = current_context.set(flight)
         outcome = OK

@@ -1,18 +1,20 @@
 """uvicorn's HTTP and WebSocket protocols, as a worker needs them: they know when they are idle, and tell who leaves.
 
-On the way of a request this adds three calls to uvicorn's callbacks and one key to the scope, nothing else.
+On the way of a request this adds a few lines to four of uvicorn's callbacks and one key to the scope, nothing else.
 
 What is known about a connection at any time:
 
-* ``_phase`` is what the parser expects next: the head of a request that has begun, its body, or a new request.
-* ``cycle`` is uvicorn's newest request with its response; older ones are answered before it (pipelining).
+* ``_is_in_message``: the parser has seen the beginning of a request and not its end.
+* ``cycle`` is uvicorn's newest request whose head is complete, with its response; older ones are answered before it
+  (pipelining). ``scope`` is that of the newest request, so the two tell whether a head is still coming.
 
-It is *idle* when the parser expects a new request and the newest response is complete: only then does nothing of the
+It is *idle* when the parser is between two requests and the newest response is complete: only then does nothing of the
 connection live in this process, and it can be handed to another one.
 """
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -24,6 +26,7 @@ from longshore.runtime.worker.client import SCOPE_KEY, ClientConnection
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGI3Application
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -40,7 +43,19 @@ HEAD_TIMEOUT_S = 30.0
 FIRST_REQUEST_TIMEOUT_S = 120.0
 """How long a new connection may keep silent: browsers open some in advance."""
 
-NEXT, HEAD, BODY = range(3)
+# Plain functions: super() makes an object for each call before Python 3.12.
+_data_received = HttpToolsProtocol.data_received
+_on_message_begin = HttpToolsProtocol.on_message_begin
+_on_message_complete = HttpToolsProtocol.on_message_complete
+_on_response_complete = HttpToolsProtocol.on_response_complete
+_start_asgi_task = HttpToolsProtocol._start_asgi_task
+
+
+class _CompleteHead(list[tuple[bytes, bytes]]):
+    """The headers of a request whose body has begun: uvicorn appends trailers to them."""
+
+    def append(self, trailer: tuple[bytes, bytes], /) -> None:
+        pass
 
 
 class WorkerProtocol(HttpToolsProtocol):
@@ -56,7 +71,10 @@ class WorkerProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._serving = server_state
         self._client = ClientConnection()
-        self._phase = NEXT
+        # Requests begin in it. Else what one of them sets would be there for the next: asyncio hands the context of
+        # whoever resumes reading on to the connection's callbacks, and a pipelined request begins in the one before.
+        self._context = copy_context()
+        self._is_in_message = False
         # Counts from the second read of a head on; nearly every head comes in one.
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -81,12 +99,16 @@ class WorkerProtocol(HttpToolsProtocol):
     @property
     def is_idle(self) -> bool:
         """True when no request has begun since the last response was complete."""
-        return self._phase == NEXT and self._is_answered
+        return not self._is_in_message and self._is_answered
 
     @property
     def _has_served(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation leaves None out
         return cycle is not None
+
+    @property
+    def _newest_scope(self) -> object:
+        return self.cycle.scope if self._has_served else None
 
     @property
     def _is_answered(self) -> bool:
@@ -129,43 +151,62 @@ class WorkerProtocol(HttpToolsProtocol):
     # -- one request -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse; a head that does not end is refused."""
-        super().data_received(data)
-        if self._phase == HEAD:
-            self._limit_head(len(data))
+        """Parse; the task of a request that came with it has not begun when this goes on."""
+        _data_received(self, data)
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._wait_for_more()
+        if self._is_in_message or self._head_bytes or self._serving.draining is not None:
+            self._look_again(len(data))
 
     def on_message_begin(self) -> None:
         """Start a request."""
-        super().on_message_begin()
+        _on_message_begin(self)
+        self._is_in_message = True
         self.scope[SCOPE_KEY] = self._client  # type: ignore[literal-required]  # ASGI allows keys of the server
-        self._phase = HEAD
 
-    def on_headers_complete(self) -> None:
-        """Start to answer."""
-        super().on_headers_complete()
-        self._phase = BODY
-        if self._head_bytes:
-            self._end_head()
-        if self._serving.draining is not None:
-            self._serving.draining.on_request(self)
+    def on_chunk_header(self) -> None:
+        """Drop the trailers that may follow: one must not be taken for a header (RFC 9110 §6.5.1)."""
+        if self.headers.__class__ is not _CompleteHead:
+            self.headers = _CompleteHead(self.headers)
 
     def on_message_complete(self) -> None:
         """The request is complete; the response may have been so before."""
-        super().on_message_complete()
-        self._phase = NEXT
-        if self._serving.draining is not None:
-            self._serving.draining.tend_soon(self)
+        _on_message_complete(self)
+        self._is_in_message = False
 
     def on_response_complete(self) -> None:
         """The response is complete; the request may be so later."""
-        super().on_response_complete()
+        _on_response_complete(self)
         if self._serving.draining is not None:
             self._serving.draining.tend_soon(self)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._context.run(_start_asgi_task, self, cycle, app)
+
+    def _wait_for_more(self) -> None:
+        """Set the timer again, which uvicorn stops whatever comes: a line end, or the rest of an answered request."""
+        if self.timeout_keep_alive_task is None and self in self.connections and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _look_again(self, count: int) -> None:
+        """Do what only some requests need: those that come in pieces, and those that come during a drain."""
+        if self._is_in_message and self.scope is not self._newest_scope:
+            self._limit_head(count)
+        elif self._head_bytes:
+            self._end_head()
+        if self._serving.draining is not None:
+            self._serving.draining.tend_soon(self)
+            self._serving.draining.on_request(self)
 
     def handle_websocket_upgrade(self) -> None:
         """Give the connection to the WebSocket protocol; a worker that ends takes no new ones."""
         super().handle_websocket_upgrade()
         self._unset_keepalive_if_required()
+        self._is_in_message = False  # what comes now is not HTTP
+        self._end_head()
         if self._serving.draining is not None:
             self._serving.draining.refuse_websocket(cast("WorkerWebSocketProtocol", self.transport.get_protocol()))
 
@@ -187,11 +228,22 @@ class WorkerProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, unless the client would take that for the answer to a request before it."""
+        is_newest = self._is_in_message and self.scope is self._newest_scope and not self.pipeline
+        if self._is_answered or (is_newest and not self.cycle.response_started):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def _refuse(self, status: int, reason: str) -> None:
         self._end_head()
-        if self._is_answered:
-            headers = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + headers % len(reason) + reason.encode())
+        if not self._is_answered:  # it was sent behind a request whose response must not suffer
+            self.say_close()
+            self.stop_reading()
+            return
+        headers = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + headers % len(reason) + reason.encode())
         self.transport.close()
 
 

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from longshore.core.info import Timings
+from longshore.errors import PolicyDenied
 from longshore.proto.ipc.messages import ConnectionClosed, ConnectionOpened
 from longshore.workers._context import current_request_id
 
@@ -114,4 +115,9 @@ class Recorder:
 def describe(error: BaseException) -> str:
     """Return an error in one line."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
+    first = text.splitlines()[0]
+    if isinstance(error, PolicyDenied):
+        # The worker is told that it is blocked; by which rule is for whoever runs it.
+        default = error.rule.removeprefix("default: ")
+        return f"{first}: {default if default != error.rule else f'the rule {error.rule!r} in deny'}"
+    return first

@@ -12,6 +12,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from longshore.compat.hints import import_hint
+from longshore.errors import PolicyDenied
 from longshore.proto.ipc.messages import ErrorReport, SourceFrame
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ OWN_PREFIXES = (
 OWN_PARTS = (f"{os.sep}uvicorn{os.sep}", f"{os.sep}a2wsgi{os.sep}", f"{os.sep}importlib{os.sep}__init__.py")
 LIBRARY_PARTS = ("site-packages", "dist-packages", "python_modules", "node_modules", ".venv", "venv", ".venv-workers")
 
+POLICY_NOTE = 'where a worker may connect is said by [network] in its configuration: allow = ["public", "{address}"]'
 SRC_NOTE = "if the main module is in the folder 'src', your import statement shouldn't include a 'src.' prefix"
 
 
@@ -167,10 +169,17 @@ def _own_notes(exc: BaseException) -> tuple[str, ...]:
 
 def _notes(exc: BaseException) -> tuple[str, ...]:
     notes = _own_notes(exc)
+    if isinstance(exc, PolicyDenied) and _may_be_allowed(exc):
+        return (*notes, POLICY_NOTE.format(address=exc.address))
     if not isinstance(exc, ModuleNotFoundError):
         return notes
     hint = SRC_NOTE if str(exc.name).partition(".")[0] == "src" else import_hint(exc.name)
     return notes if hint is None else (*notes, hint)
+
+
+def _may_be_allowed(exc: PolicyDenied) -> bool:
+    """Return whether naming the destination would open it: not what is denied, and not where machines get passwords."""
+    return exc.rule.startswith("default: ") and "cloud metadata" not in exc.rule
 
 
 def _bounded(text: str) -> str:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.runtime.worker.entry import missing_handler
 from longshore.runtime.worker.outcome import OK, finished, settle
+from longshore.runtime.worker.plain_body import without_chunks
 from longshore.runtime.worker.returned import response_of
 from longshore.runtime.worker.streaming import BODY, START, send_stream
 from longshore.runtime.worker.watch import Watch
-from longshore.runtime.worker.whole_response import send_whole
+from longshore.runtime.worker.whole_response import keep_date, send_whole
 from longshore.workers._context import current_context
 from longshore.workers._request import incoming_request
 from longshore.workers._response import FetchResponse
+from longshore.workers._response_wire import without_body
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -70,14 +72,18 @@ class SdkServer:
                 answer = await response_of(answer, self._entry)
             status, headers, payload = answer.wire()
             if payload.__class__ is not bytes:
-                await send_stream(flight, send, status, headers, payload)
+                keep_date(send, headers)
+                await send_stream(flight, without_chunks(scope, send), status, headers, payload)
                 return
+            if not payload:
+                headers = without_body(scope["method"], status, headers)
             # Now, and not at the end: the server sets its timer for the next request while it sends, and a timer keeps
             # the context it is set in.
             current_context.reset(token)
             is_current = False
             flight.status = status
             if not send_whole(send, status, headers, payload):
+                keep_date(send, headers)
                 await send({"type": START, "status": status, "headers": headers})
                 await send({"type": BODY, "body": payload})
         except BaseException as exc:  # noqa: BLE001 - settle() knows which ones are not the handler's

@@ -16,6 +16,7 @@ from longshore.runtime.worker.returned import response_of
 from longshore.runtime.worker.streaming import BODY, START, send_stream
 from longshore.workers._context import current_context
 from longshore.workers._request import incoming_request
+from longshore.workers._response_wire import without_body
 
 if TYPE_CHECKING:
     from longshore.runtime.worker.entry import Entry
@@ -88,6 +89,7 @@ class WebSocketServer:
         )
         status, headers, payload = response.wire()
         if isinstance(payload, bytes):
+            headers = headers if payload else without_body("GET", status, headers)
             await line.refuse_with({"type": START, "status": status, "headers": headers})
             await line.refuse_with({"type": BODY, "body": payload})
         else:

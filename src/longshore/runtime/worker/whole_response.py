@@ -18,10 +18,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["send_whole"]
+__all__ = ["keep_date", "send_whole"]
 
 MAX_JOINED_BYTES = 16 * 1024
 """Up to here copying the body costs less than a second write."""
+
+SPECIAL = frozenset({b"connection", b"date"})
+"""Headers that change what else is sent."""
 
 _cycle_send = RequestResponseCycle.send
 
@@ -52,7 +55,7 @@ def send_whole(send: Any, status: int, headers: Iterable[tuple[bytes, bytes]], b
     for name, value in headers:
         if name == b"content-length":
             has_length = True
-        elif name == b"connection":
+        elif name in SPECIAL:
             return False
         parts += (name, b": ", value, b"\r\n")
     if not has_length:
@@ -60,6 +63,18 @@ def send_whole(send: Any, status: int, headers: Iterable[tuple[bytes, bytes]], b
     parts.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
     _write(cycle, parts, b"" if cycle.scope["method"] == "HEAD" else body)
     return True
+
+
+def keep_date(send: Any, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Let a ``date`` among ``headers`` be the only one: a response of ``fetch()`` that is passed on has its own.
+
+    Args:
+        send: ASGI's; nothing is done to another server's.
+        headers: of the response, in lower case.
+    """
+    cycle = getattr(send, "__self__", None)
+    if isinstance(cycle, RequestResponseCycle) and any(name == b"date" for name, _ in headers):
+        cycle.default_headers = [pair for pair in cycle.default_headers if pair[0] != b"date"]
 
 
 def _write(cycle: Any, parts: list[bytes], body: bytes) -> None:

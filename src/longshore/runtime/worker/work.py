@@ -79,13 +79,12 @@ class Work:
 
     def keep(self, awaitable: Awaitable[object], context: RequestContext) -> None:
         """Run ``awaitable`` to its end; callable from any thread."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            loop = cast("Flight", context).task.get_loop()
-            loop.call_soon_threadsafe(self._start, awaitable, context)  # this is a thread of a WSGI application
-        else:
+        loop = cast("Flight", context).task.get_loop()
+        if _running_loop() is loop:
             self._start(awaitable, context)
+        else:
+            # This is a thread of a WSGI application, perhaps with a loop of its own, which ends before the work does.
+            loop.call_soon_threadsafe(self._start, awaitable, context)
 
     def before_end(self, callback: Callable[[], Awaitable[object]]) -> None:
         """Await ``callback()`` when the worker is drained."""
@@ -166,3 +165,10 @@ class Work:
         deadline = asyncio.get_running_loop().time() + CANCEL_GRACE_S
         await self._until_idle(deadline)
         await self._until_done(deadline)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
