@@ -110,6 +110,27 @@ def test_settings_of_the_file_and_of_the_environment_section(project: Path) -> N
     assert '"event":"request"' not in running.text
 
 
+def test_sighup_reads_the_configuration_anew_and_keeps_the_old_one_when_it_is_wrong(project: Path) -> None:
+    file = project / "longshore.toml"
+    file.write_text('name = "shop"\nmain = "entry.py"\n[vars]\nCITY = "Huế"\n')
+    (project / "entry.py").write_text(ENTRY.replace('"hello\\n"', "self.env.CITY"))
+    with launched("serve", "--port", "0", cwd=project) as running, httpx.Client(trust_env=False) as client:
+        url = running.wait_for(r"listening on (\S+)")[1]
+        running.wait_for("ready")
+        assert client.get(url).text == "Huế"
+        file.write_text(file.read_text().replace("Huế", "Málaga"))
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("worker 2  ready")
+        while client.get(url).text != "Málaga":  # the old worker may be asked until it has heard that it is to drain
+            pass
+        file.write_text("nmae = 1\n")
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("nmae")
+        assert client.get(url).text == "Málaga"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+
+
 def test_a_worker_that_cannot_be_run_ends_with_3_and_its_traceback(project: Path) -> None:
     (project / "entry.py").write_text("import nothing_of_that_name\n")
     done = run_longshore("serve", "--port", "0", cwd=project)

@@ -261,11 +261,15 @@ def serve(
     if log not in {None, "json", "text"}:
         raise typer.BadParameter(f"{log!r} is neither json nor text", param_hint="--log")
     place = place_of(context, config, cwd, environment, env_file)
+    variables = variables_of(var)
+
+    def load() -> WorkerConfig:
+        return place.load(is_dev=False, main=script, variables=variables)
+
     try:
-        loaded = place.load(is_dev=False, main=script, variables=variables_of(var))
+        raise typer.Exit(command.serve(load, host=host, port=port, workers=workers, log=log))
     except ConfigError as exc:
         raise ended(exc) from exc
-    raise typer.Exit(command.serve(loaded, host=host, port=port, workers=workers, log=log))
 
 
 @app.command(

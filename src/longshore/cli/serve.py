@@ -15,6 +15,7 @@ from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
     from longshore.config.model import WorkerConfig
@@ -23,16 +24,22 @@ if TYPE_CHECKING:
 __all__ = ["LogSink", "serve"]
 
 
-def serve(config: WorkerConfig, *, host: str | None, port: int | None, workers: int | None, log: str | None) -> int:
+def serve(
+    load: Callable[[], WorkerConfig], *, host: str | None, port: int | None, workers: int | None, log: str | None
+) -> int:
     """Run a worker until it is stopped; return the exit code.
 
     Args:
-        config: the worker.
+        load: loads the configuration, at first and at SIGHUP.
         host: the address to listen on, instead of the configuration's.
         port: the port, instead of the configuration's.
         workers: how many processes, instead of the configuration's number.
         log: ``"json"`` or ``"text"``, instead of the configuration's choice.
+
+    Raises:
+        ConfigError: the configuration cannot be used; a later one that cannot is logged, and the former stays in force.
     """
+    config = load()
     settings = config.serve
     options = HostOptions(
         host=host or settings.host,
@@ -41,6 +48,7 @@ def serve(config: WorkerConfig, *, host: str | None, port: int | None, workers: 
         drain_timeout_s=settings.drain_timeout_s,
         boot_timeout_s=settings.boot_timeout_s,
         log_requests=settings.log_requests,
+        load=load,
     )
     write = LogSink(sys.stdout, is_json=(log or settings.log_format) == "json")
     had_terminal = sys.stdout.isatty()
