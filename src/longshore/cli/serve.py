@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from longshore.cli.console import silence_output
 from longshore.cli.render_json import json_line
 from longshore.cli.render_text import text_lines
-from longshore.runtime.host.events import ReloadStarted
+from longshore.runtime.host.events import ConfigRejected, ReloadStarted
 from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.supervisor import Supervisor
 
@@ -56,7 +56,7 @@ def serve(
     def sink(event: HostEvent) -> None:
         write(event)
         # SIGHUP asks for a reload; it is also how a terminal says that it was closed, and nobody could end us any more.
-        if had_terminal and isinstance(event, ReloadStarted) and not sys.stdout.isatty():
+        if had_terminal and isinstance(event, ReloadStarted | ConfigRejected) and not sys.stdout.isatty():
             supervisor.stop()
 
     supervisor = Supervisor(config, options, sink)
