@@ -17,9 +17,9 @@ _INTRODUCTION = """\
 <!-- Written by `python -m bench report`; edit the bench, not this page. -->
 # Performance
 
-What Longshore costs, next to what it could be compared with: a blocking C client, which is the limit; a raw
-asyncio `Protocol`; and the peers a program would use instead. **Ratios** are the result; absolute times
-belong to the machine.
+What Longshore costs, next to what it could be compared with. For sockets: a blocking C client, which is the limit; a
+raw asyncio `Protocol`; and the peers a program would use instead. For workers: bare uvicorn, and workerd with the
+equivalent JavaScript. **Ratios** are the result; absolute times belong to the machine.
 """
 
 _METHOD = """\
@@ -43,6 +43,13 @@ for everyone.
 - `idle`: resident memory of the client for each of 10,000 open connections.
 - `flights`: round trips before the first request byte beyond those the protocol needs; *segments* are the TCP
   segments with data that the client sent up to there.
+- `http`: the contenders are servers here, each with one process on one core, loaded by wrk from the other core with 50
+  kept connections; all give the same answer, none logs its requests. uvicorn runs a bare ASGI function on uvloop and
+  httptools; Longshore is `longshore serve` with a worker of the SDK.
+- `http-socket`: each request opens a connection to an echo server, which shares the server's core, makes one round trip
+  and closes it. uvicorn does so with asyncio's streams.
+- `cold`: from the start of a server on a socket that listens already to the first byte of its first answer: a fork of
+  Longshore's warm process, as for a reload; a fresh interpreter with uvicorn; a fresh workerd.
 
 ## Repeat it
 
@@ -52,7 +59,8 @@ $ python -m bench echo --quick      # one bench in seconds
 $ python -m bench --help
 ```
 
-It needs Linux, a C compiler and two cores; Node takes part where it is installed.
+It needs Linux, a C compiler, wrk and two cores; Node and workerd (`npm install --prefix bench/node`) take part where
+they are installed.
 """
 
 

@@ -1,4 +1,4 @@
-"""Every message of protocol 3.0 and 3.2, both ways (PURE): one name to import them from."""
+"""Every message of protocol 3.0 and 3.2, both ways (PURE): one place to import them from."""
 
 from __future__ import annotations
 
@@ -6,4 +6,6 @@ from longshore.proto.postgres import backend_messages, frontend_messages
 from longshore.proto.postgres.backend_messages import *  # noqa: F403 - the names are in its __all__
 from longshore.proto.postgres.frontend_messages import *  # noqa: F403 - the names are in its __all__
 
-__all__ = [*frontend_messages.__all__, *backend_messages.__all__]  # noqa: PLE0605 - put together from two lists
+__all__: list[str] = []
+__all__ += frontend_messages.__all__
+__all__ += backend_messages.__all__
