@@ -16,6 +16,7 @@ from longshore.errors import ClosedError, ResetError
 from longshore.net.streams import READS_IN_A_ROW, FdStream
 from longshore.testing import STREAM_CHECKS, StreamCheck, StreamDriver, run_check
 from tests.net.pairs import Recorder, driven, fd_stream_pair, poll_set_size
+from tests.testing.raw import RawServer
 
 if TYPE_CHECKING:
     from tests.testing.raw import RawPeer
@@ -217,3 +218,20 @@ async def test_unix_sockets_are_streams_too() -> None:
         assert await driver.receive() == b"pong"
     assert await driver.receive() == b""
     driver.close()
+
+
+async def test_bytes_before_a_reset_are_read_to_the_last_however_small_the_pieces() -> None:
+    """Rule K5: after the reset was noticed no event comes any more, and none is needed for what arrived before it."""
+    payload = bytes(range(4 * READS_IN_A_ROW))
+    with RawServer() as server:
+        socket = connect(server.address)
+        peer = await server.accept()
+        await peer.send(payload)
+        assert await socket.readable.read(1) == payload[:1]
+        peer.abort()
+        with pytest.raises(ResetError):
+            await socket.closed
+        received = [await socket.readable.read(1) for _ in payload[1:]]
+        assert b"".join(received) == payload[1:]
+        with pytest.raises(ResetError):
+            await socket.readable.read(1)

@@ -273,7 +273,7 @@ class FdStream:
             self._read_bytes = min(wanted * 4, MAX_READ_BYTES)
         self._announced = False
         self._reads_left -= 1
-        if self._reads_left <= 0:
+        if self._reads_left <= 0 and self._error is None:  # no event follows an error, but unread bytes may
             self._may_read = False
         if not self._polling:
             self._poll()
