@@ -49,6 +49,7 @@ PACKAGES: dict[str, Package] = {
     "ngircd": Package("ngircd", ("ngircd",), for_what="the IRC example and its test"),
     "vsftpd": Package("vsftpd", ("vsftpd",), for_what="the FTP example and its test"),
     "node": Package("nodejs", ("node", "nodejs"), for_what="interoperation tests and the Node.js bench"),
+    "chromium": Package("chromium", ("chromium",), for_what="the test that looks at the error page"),
     "wrk": Package("wrk", ("wrk",), for_what="the load of the HTTP benches"),
     "gcc": Package("gcc libc6-dev", ("gcc", "cc"), for_what="the C client of the benches"),
 }
