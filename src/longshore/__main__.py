@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from longshore.cli.main import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from longshore.cli.main import main
+
+        main()
+    except KeyboardInterrupt:
+        # While it was imported, or after everything was done.
+        sys.exit(130)

@@ -70,6 +70,7 @@ CRON = ScheduledFinished(cron="*/5 * * * *", duration_s=0.5)
 
 ALL: tuple[events.HostEvent, ...] = (
     events.Listening(("http://localhost:8787",)),
+    events.Serving(("http://localhost:8787",)),
     events.PortTaken(8787, 8788, "python, process 4711"),
     events.WorkerStarting(1),
     events.WorkerReady(1, 4711, 0.084, ("fetch", "scheduled"), "uvloop", is_reload=False),

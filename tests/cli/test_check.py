@@ -149,7 +149,12 @@ def test_json_has_the_names_of_the_model_and_no_secret() -> None:
         {"binding": "DB", "connection_string": "postgres://u:(hidden)@db.internal:5432/d?sslpassword=…"},
         {"binding": "ODD", "connection_string": "(hidden)"},
     ]
-    assert values["notices"][0] == {"key_path": "kv_namespaces", "message": "has no effect", "line": 7}
+    assert values["notices"][0] == {
+        "key_path": "kv_namespaces",
+        "message": "has no effect",
+        "line": 7,
+        "is_minor": False,
+    }
 
 
 PROJECT = """

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from rich.text import Text
 
+from longshore.cli.dev import joined
 from tests.cli.launched import LIMIT_S, launched, run_longshore
 
 if TYPE_CHECKING:
@@ -77,9 +79,9 @@ def test_it_shows_what_the_worker_has_and_every_request(project: Path) -> None:
     assert "GREETING" in text
     assert "TOKEN" in text
     assert "hush" not in text
-    assert "open to local" in text
+    assert "connect() and fetch() may go to local" in text
     assert "\x1b" not in text
-    assert "open a browser" not in text, "there are no keys without a terminal"
+    assert "r reload" not in text, "there are no keys without a terminal"
 
 
 def test_it_ends_on_ctrl_c_without_a_traceback(project: Path) -> None:
@@ -235,3 +237,33 @@ def test_a_terminal_that_knows_ascii_only(project: Path) -> None:
         running.process.send_signal(signal.SIGTERM)
         assert running.ended() == 0
     assert running.text.isascii()
+
+
+def test_it_says_only_what_matters_to_the_worker(project: Path) -> None:
+    more = "[observability]\nenabled = true\n[[kv_namespaces]]\nbinding = 'CACHE'\n"
+    (project / "longshore.toml").write_text(f"{CONFIG}{more}")
+    with launched("dev", "--port", "0", cwd=project) as running:
+        running.wait_for(READY)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+    assert "! kv_namespaces" in running.text
+    assert "observability" not in running.text
+    assert "! observability" in run_longshore("check", cwd=project).stdout
+
+
+def test_a_worker_that_ends_while_it_is_imported_is_told_once(project: Path) -> None:
+    (project / "entry.py").write_text("import os\nos._exit(5)\n")
+    with launched("dev", "--port", "0", cwd=project) as running:
+        running.wait_for("Waiting for a change")
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+    assert running.text.count("ended with") == 1
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80])
+def test_keys_are_put_into_lines_by_words(width: int) -> None:
+    words = [Text(word) for word in ("b browser", "r reload", "c clear", "x exit")]
+    lines = [line.plain for line in joined(words, width)]
+    assert "   ".join(lines).split("   ") == [word.plain for word in words]
+    assert all(len(line) <= max(width, len("b browser")) for line in lines)
+    assert len(lines) == {1: 4, 20: 2, 40: 1, 80: 1}[width]

@@ -207,7 +207,7 @@ def test_help_and_clear(project: Path) -> None:
     with on_a_screen("dev", "--port", "0", cwd=project) as screen:
         started(screen)
         screen.press("?")
-        screen.wait_for(f"b open a browser .* c clear the screen .* t fire a cron .*{HINT}")
+        screen.wait_for(f"b browser .* c clear .* t fire a cron .*{HINT}")
         screen.press("c")
         screen.press("?")
         screen.wait_for(HINT)

@@ -46,6 +46,15 @@ def test_every_command_teaches_by_example(name: str, capsys: pytest.CaptureFixtu
     assert shown.count(f"longshore {name}") >= 2
 
 
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_shows_no_type_of_a_flag_and_no_doubled_brackets(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"] if name else ["--help"]) == 0
+    text = capsys.readouterr().out
+    assert "<bool>" not in text
+    assert "BOOLEAN" not in text
+    assert "[default: (" not in text
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"longshore {version('longshore')}\n"
@@ -61,6 +70,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["dev", "--var", "novalue"], "'novalue' is not NAME:VALUE"),
         (["dev", "--var", "name:\udcff"], "is not NAME:VALUE"),
         (["serve", "--log", "xml"], "'xml' is neither json nor text"),
+        (["serve", "--log-level", "loud"], "'loud' is none of debug, info, warning, error"),
         (["serve", "--workers", "0"], "--workers"),
         (["init"], "longshore init NAME"),
         (["init", "a/b c"], "'b c' is no worker name"),

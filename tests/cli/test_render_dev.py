@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from longshore.cli.render_dev import ASCII, DevRenderer
-from longshore.proto.ipc.messages import Drained, LogLine, RequestFinished
+from longshore.proto.ipc.messages import Drained, ErrorReport, LogLine, RequestFinished, SourceFrame
 from longshore.runtime.host import events
 from longshore.runtime.host.events import FromWorker
 from longshore.runtime.host.start import silent_failure
@@ -133,3 +133,46 @@ def test_a_terminal_without_unicode_gets_no_sign_that_it_cannot_show(event: even
 def test_what_comes_from_outside_does_not_speak_to_the_terminal() -> None:
     log = LogLine(level="info", text="\x1b]0;title\x07", logger="\x1b[2J", request_id="\x1b[1")
     assert "\x1b" not in "".join(shown(FromWorker(1, log)))
+
+
+@pytest.mark.parametrize(
+    ("line", "columns", "marks"),
+    [
+        ("def broken(:", (12, 13), "           ^"),
+        ("x = naïve nonsense", (5, 19), "    ^^^^^^^^^^^^^^"),
+        ("x = 'never", (5, 0), "    ^"),
+        ("x = 'never", (11, 12), "          ^"),
+        ("\tx = = 1", (6, 7), "\t    ^"),
+        ("名 = = 1", (5, 6), "     ^"),
+        ("x = 1", (0, 0), None),
+        ("x = 1", (77, 78), None),
+    ],
+)
+def test_a_syntax_error_is_marked_where_it_is(line: str, columns: tuple[int, int], marks: str | None) -> None:
+    frame = SourceFrame(
+        file=f"{samples.PROJECT}/entry.py",
+        line=9,
+        function="",
+        first_line=9,
+        source=(line, "pass"),
+        column=columns[0],
+        end_column=columns[1],
+        is_users=True,
+    )
+    report = ErrorReport(type="SyntaxError", message="invalid syntax", text="…", frames=(frame,))
+    lines = [text.plain for text in DevRenderer(samples.PROJECT).render(events.BootFailure(1, report, is_reload=False))]
+    expected = [
+        "    entry.py:9",
+        f"    >  9 | {line}",
+        *([] if marks is None else [f"         | {marks}"]),
+        "      10 | pass",
+    ]
+    assert lines[1:-1] == expected
+
+
+def test_a_worker_that_hangs_while_it_boots_shows_where() -> None:
+    report = silent_failure("worker 2 was not ready within 30 s", (samples.USERS,))
+    first, place, *source, _ = shown(events.BootFailure(2, report, is_reload=False))
+    assert first == "✗ worker 2 was not ready within 30 s  the worker cannot be run"
+    assert place == "    src/entry.py:12 in fetch"
+    assert source[-1].startswith("    > 12 | ")

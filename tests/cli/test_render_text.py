@@ -15,7 +15,11 @@ from tests.cli import samples
 NOW = datetime(2026, 11, 23, 14, 52, 0, 123456)  # noqa: DTZ001 - the log shows the time of the place
 
 CASES: list[tuple[events.HostEvent, list[str]]] = [
-    (events.Listening(("http://a", "http://b")), ["INFO    host      listening on http://a, http://b"]),
+    (
+        events.Listening(("http://a", "http://b")),
+        ["INFO    host      opened http://a, http://b: connections wait for the first worker"],
+    ),
+    (events.Serving(("http://a", "http://b")), ["INFO    host      ready on http://a, http://b"]),
     (
         events.WorkerReady(1, 4711, 0.084, ("fetch", "scheduled"), "uvloop", is_reload=False),
         ["INFO    worker 1  ready after 84ms: process 4711, uvloop, handlers: fetch, scheduled"],

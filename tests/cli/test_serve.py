@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from longshore.cli.levels import LEVELS
+from longshore.cli.serve import LogSink
+from tests.cli import samples
 from tests.cli.launched import LIMIT_S, environment, launched, run_longshore
 
 if TYPE_CHECKING:
@@ -75,8 +79,8 @@ def test_the_log_for_machines_is_one_object_a_line(project: Path) -> None:
 
 def test_the_log_for_people_is_a_line_an_event(project: Path) -> None:
     with launched("serve", "--port", "0", cwd=project) as running:
-        url = running.wait_for(r"listening on (\S+)")[1]
         running.wait_for(r"INFO    worker 1  ready after \S+: process \d+, \w+, handlers: fetch")
+        url = running.wait_for(r"INFO    host      ready on (\S+)$")[1]
         assert get(f"{url}/a") == 200
         running.wait_for(r"WARNING worker 1  shop: asked for /a #\d+$")
         running.wait_for(r"INFO    worker 1  GET /a 200 OK \(\S+ms\) #\d+$")
@@ -88,6 +92,26 @@ def test_the_log_for_people_is_a_line_an_event(project: Path) -> None:
         running.wait_for("draining")
         assert running.ended() == 0
     assert "stopped with 0" in running.seen[-1]
+    assert " DEBUG " not in running.text
+    assert running.text.count(url) == 2, "when the port was opened, and when somebody answers"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_matters_less_than_the_level_is_not_logged(level: str) -> None:
+    stream = io.StringIO()
+    sink = LogSink(stream, is_json=True, level=level)
+    for event in samples.ALL:
+        sink(event)
+    found = {json.loads(line)["level"] for line in stream.getvalue().splitlines()}
+    assert found == set(LEVELS[LEVELS.index(level) :])
+
+
+def test_the_log_for_debugging(project: Path) -> None:
+    with launched("serve", "--port", "0", "--log-level", "debug", cwd=project) as running:
+        running.wait_for("DEBUG   worker 1  starting")
+        running.wait_for("ready on")
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
 
 
 def test_several_processes(project: Path) -> None:
@@ -115,8 +139,7 @@ def test_sighup_reads_the_configuration_anew_and_keeps_the_old_one_when_it_is_wr
     file.write_text('name = "shop"\nmain = "entry.py"\n[vars]\nCITY = "Huế"\n')
     (project / "entry.py").write_text(ENTRY.replace('"hello\\n"', "self.env.CITY"))
     with launched("serve", "--port", "0", cwd=project) as running, httpx.Client(trust_env=False) as client:
-        url = running.wait_for(r"listening on (\S+)")[1]
-        running.wait_for("ready")
+        url = running.wait_for(r"ready on (\S+)")[1]
         assert client.get(url).text == "Huế"
         file.write_text(file.read_text().replace("Huế", "Málaga"))
         running.process.send_signal(signal.SIGHUP)
@@ -169,8 +192,7 @@ def test_it_ends_with_the_terminal_that_it_was_started_in(project: Path) -> None
 
 def test_it_goes_on_when_nobody_reads_its_log(project: Path) -> None:
     with launched("serve", "--port", "0", cwd=project) as running:
-        url = running.wait_for(r"listening on (\S+)")[1]
-        running.wait_for("worker 1  ready")
+        url = running.wait_for(r"ready on (\S+)")[1]
         running.stop_reading()
         assert [get(url) for _ in range(5)] == [200] * 5
         running.process.send_signal(signal.SIGTERM)

@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from longshore.compat.hints import import_hint
+from longshore.compat.hints import import_hint, install_hint
 from longshore.runtime.worker.report import error_report
 
 
@@ -27,3 +27,23 @@ def test_the_report_of_a_failed_boot_has_it() -> None:
     with pytest.raises(ModuleNotFoundError) as caught:
         importlib.import_module("js")
     assert any("Longshore has no JavaScript" in note for note in error_report(caught.value).notes)
+
+
+@pytest.mark.parametrize(
+    ("module", "ending"),
+    [
+        ("redis", "/venv/bin/python -m pip install redis"),
+        ("redis.asyncio", "-m pip install redis"),
+        ("yaml", "-m pip install PyYAML"),
+        ("psycopg", "-m pip install 'psycopg[binary]'"),
+    ],
+)
+def test_what_nobody_installed_can_be_installed(module: str, ending: str) -> None:
+    hint = install_hint(module, "/venv/bin/python")
+    assert hint is not None
+    assert hint.endswith(ending)
+
+
+@pytest.mark.parametrize("module", [None, "", "json.no_such_part", "no-module"])
+def test_what_no_package_would_bring_has_no_such_hint(module: str | None) -> None:
+    assert install_hint(module, "python") is None

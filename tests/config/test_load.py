@@ -174,7 +174,7 @@ def test_paths_in_messages_are_relative_to_where_the_command_runs(tmp_path: Path
     make_project(tmp_path, "x = 1")
     (tmp_path / "src/deep").mkdir()
     assert messages(tmp_path / "src/deep") == [
-        f"{tmp_path}/longshore.toml:1: x: unknown key: the reference lists all keys"
+        f"{tmp_path}/longshore.toml:1: x: unknown key: docs/reference/configuration.md lists all keys"
     ]
     (tmp_path / "outer").mkdir()
     make_project(tmp_path / "outer/inner", "x = 1")

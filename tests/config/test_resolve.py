@@ -76,6 +76,7 @@ workers = 4
 drain_timeout_s = 5
 boot_timeout_s = 1.5
 disconnect_grace_s = 0.5
+body_timeout_s = 7
 log_format = "json"
 log_requests = false
 [network]
@@ -106,6 +107,7 @@ def test_every_key_has_its_place() -> None:
             drain_timeout_s=5.0,
             boot_timeout_s=1.5,
             disconnect_grace_s=0.5,
+            body_timeout_s=7.0,
             log_format="json",
             log_requests=False,
         ),
@@ -157,6 +159,21 @@ def test_settings_without_effect_are_notices(text: str, paths: list[str]) -> Non
     _, report = resolved(text)
     assert [notice.key_path for notice in report.notices] == paths
     assert {notice.message for notice in report.notices} <= {"has no effect in this version of Longshore"}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_minor"),
+    [
+        ("[placement]\nmode = 'smart'", True),
+        ("[dev]\ninspector_port = 9229", True),
+        ("[build]\ncommand = 'make'", False),
+        ("[[kv_namespaces]]\nbinding = 'CACHE'", False),
+        ("[triggers]\ncrons = ['0 9 * * 1']", False),
+    ],
+)
+def test_a_setting_without_which_a_worker_can_do_the_same_is_minor(text: str, is_minor: bool) -> None:
+    _, report = resolved(text)
+    assert [notice.is_minor for notice in report.notices] == [is_minor]
 
 
 def test_a_numbered_weekday_is_a_notice() -> None:

@@ -27,7 +27,7 @@ BAD = [
         "compatibilityDate = '2026-01-01'",
         "longshore.toml:1: compatibilityDate: unknown key: did you mean 'compatibility_date'?",
     ),
-    ("zzzzzz = 1", "longshore.toml:1: zzzzzz: unknown key: the reference lists all keys"),
+    ("zzzzzz = 1", "longshore.toml:1: zzzzzz: unknown key: docs/reference/configuration.md lists all keys"),
     ("main = 3", "longshore.toml:1: main: expected text, found a whole number, 3"),
     ("name = true", "longshore.toml:1: name: expected text, found true"),
     ("name = 'a b'", "longshore.toml:1: name: 'a b' is no worker name: use 1 to 63 letters, digits, '-' and '_'"),
@@ -128,7 +128,7 @@ BAD = [
         "[serve]\nzzzzzz = 1",
         (
             "longshore.toml:2: serve.zzzzzz: unknown key: known here: host, port, workers, drain_timeout_s,"
-            " boot_timeout_s, disconnect_grace_s, log_format, log_requests"
+            " boot_timeout_s, disconnect_grace_s, body_timeout_s, log_format, log_requests"
         ),
     ),
     (

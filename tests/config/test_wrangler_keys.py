@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from longshore.config.shape import Section, TopLevel
-from longshore.config.wrangler_keys import INERT_KEYS, NON_INHERITABLE, TOP_LEVEL_ONLY, declared_bindings
+from longshore.config.wrangler_keys import INERT_KEYS, NON_INHERITABLE, TOP_LEVEL_ONLY, declared_bindings, is_minor
 
 if TYPE_CHECKING:
     from longshore.config.positions import KeyPath
@@ -49,3 +49,11 @@ def test_every_key_in_the_lists_is_known() -> None:
     assert known >= TOP_LEVEL_ONLY
     assert not NON_INHERITABLE & TOP_LEVEL_ONLY
     assert not TOP_LEVEL_ONLY & set(Section.__struct_fields__)
+
+
+def test_what_a_worker_could_miss_is_not_minor() -> None:
+    minor = {key for key in INERT_KEYS if is_minor(key)}
+    assert {"observability", "placement", "logpush", "limits", "routes"} <= minor
+    assert not minor & {key for key, inert in INERT_KEYS.items() if inert.bindings}
+    assert not minor & {"alias", "define", "connect", "containers", "site"}
+    assert not is_minor("vars")

@@ -69,10 +69,13 @@ async def test_a_worker_that_vanishes_while_it_boots_is_a_boot_failure(tmp_path:
 
 async def test_a_worker_that_never_becomes_ready_is_a_boot_failure(tmp_path: Path) -> None:
     config = worker_config(tmp_path, "import time\ntime.sleep(1000)\n")
-    async with started_host(config, boot_timeout_s=0.5) as host:
+    async with started_host(config, boot_timeout_s=4.0) as host:
         assert await host.ended() == 3
         (failure,) = host.of("BootFailure")
-        assert "worker 1 was not ready within 0.5 s" in failure["report"]["message"]
+        assert "worker 1 was not ready within 4 s" in failure["report"]["message"]
+        (frame,) = failure["report"]["frames"]
+        assert (frame["file"], frame["line"]) == (config.main, 2), "the user sees what the module waits for"
+        assert not [event for event in host.of("WorkerExited") if not event["was_expected"]]
 
 
 async def test_dev_shows_the_failure_until_it_is_mended(tmp_path: Path) -> None:

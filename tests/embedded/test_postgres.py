@@ -178,3 +178,35 @@ def test_a_missing_wheel_is_named_with_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setattr(programs_module, "PACKAGE", "longshore")
     with pytest.raises(PostgresUnavailable, match="holds no PostgreSQL"):
         find_programs()
+
+
+ZOMBIES = """
+import os, sys
+leader = os.getpid()
+if os.fork() == 0:
+    os.setpgid(0, 0)
+    if (pid := os.fork()) == 0:
+        os.setpgid(0, leader)
+        os.close(1)
+        os.read(0, 1)
+    # It reaps nobody.
+    print(pid, flush=True)
+    os.read(0, 1)
+    os._exit(0)
+os.close(1)
+os.read(0, 1)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="elsewhere nobody tells who is a zombie")
+def test_what_has_ended_and_is_not_reaped_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_module, "STOP_LIMIT_S", 3600.0)
+    process = subprocess.Popen(
+        [sys.executable, "-c", ZOMBIES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout:
+        zombie = int(process.stdout.readline())
+        postgres_module._end_session(process)
+        assert Path(f"/proc/{zombie}/stat").read_text().rpartition(") ")[2].startswith("Z")

@@ -45,6 +45,27 @@ async def pair() -> tuple[RawPeer, RawPeer]:
         return near, await server.accept()
 
 
+@pytest.mark.parametrize("with_end", [True, False])
+async def test_an_end_is_told_if_asked_and_data_never(with_end: bool) -> None:
+    near, far = await pair()
+    loop, bell = asyncio.get_running_loop(), Bell()
+    HangupWatcher.watch(loop, near.sock.fileno(), bell, with_end=with_end)
+    await far.send(b"data")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert bell.rung == 0
+    far.sock.shutdown(socket.SHUT_WR)
+    if with_end:
+        await bell.wait()
+    else:
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert bell.rung == with_end
+    HangupWatcher.unwatch(loop, near.sock.fileno())
+    near.close()
+    far.close()
+
+
 async def test_a_reset_is_told_once() -> None:
     near, far = await pair()
     loop, bell = asyncio.get_running_loop(), Bell()

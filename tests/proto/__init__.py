@@ -1,1 +1,1 @@
-"""The PURE wire protocols."""
+"""Tests of ``longshore.proto``."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from longshore.aio.tasks import spawn
 from longshore.proto.ipc.frames import FrameError, make_frame
 from longshore.proto.ipc.messages import Adopt, Drain, Drained, HandOver, LogLine
 from longshore.runtime.channel import MAX_DESCRIPTORS, Channel, SyncChannel
@@ -62,6 +65,50 @@ async def test_messages_arrive_in_order() -> None:
             left.send(message)
         received = [await right.receive() for _ in sent]
         assert received == [(message, []) for message in sent]
+
+
+async def test_another_thread_can_speak_while_the_loop_is_blocked() -> None:
+    raw, other = socket.socketpair()
+    channel = Channel(other)
+    queued, urgent = (LogLine(level="info", text=text) for text in ("queued", "urgent"))
+    with raw:
+        channel.send(queued)
+        thread = threading.Thread(target=channel.send_at_once, args=(urgent,))
+        thread.start()
+        # The loop does not turn until it has arrived.
+        assert raw.recv(65536) == make_frame(urgent)
+        thread.join()
+        await channel.flush()
+        assert raw.recv(65536) == make_frame(queued)
+        channel.close()
+        channel.send_at_once(urgent)
+        assert raw.recv(1) == b""
+
+
+async def test_another_thread_does_not_speak_into_a_message() -> None:
+    with raw_pair() as (raw, channel):
+        channel.send(LogLine(level="info", text="x" * 4_000_000))
+        await asyncio.sleep(0)
+        raw.setblocking(False)
+        size = 0
+        channel.send_at_once(LogLine(level="info", text="urgent"))
+        flushing = spawn(channel.flush(), name="flush")
+        while not flushing.done():
+            try:
+                size += len(raw.recv(1 << 20))
+            except BlockingIOError:
+                await asyncio.sleep(0)
+        await flushing
+        with contextlib.suppress(BlockingIOError):
+            while data := raw.recv(1 << 20):
+                size += len(data)
+        assert size == len(make_frame(LogLine(level="info", text="x" * 4_000_000)))
+
+
+async def test_a_host_that_is_gone_is_told_nothing() -> None:
+    with raw_pair() as (raw, channel):
+        raw.close()
+        channel.send_at_once(LogLine(level="info", text="urgent"))
 
 
 async def test_messages_of_one_turn_leave_together() -> None:

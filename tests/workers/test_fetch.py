@@ -68,6 +68,12 @@ async def test_the_response_is_one_of_the_sdk() -> None:
             await response.text()
 
 
+async def test_a_header_that_nobody_could_pass_on_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with web() as (_, url):
+        with pytest.raises(OSError, match=r"the header 'x-odd' of its response holds '\\x01', and control characters"):
+            await fetch(f"{url}/control")
+
+
 async def test_the_body_of_a_request_goes_out_with_its_type_and_length() -> None:
     async with web() as (_, url):
         for body, content_type, length in (

@@ -59,6 +59,12 @@ class Web:
                 break
         await answer(200, str(self.received_bytes).encode())
 
+    async def on_control(self, scope: Any, receive: Any, answer: _Answer) -> None:
+        """Send a control character, which uvicorn would refuse: past it, on its transport."""
+        transport = answer.send.__self__.transport
+        transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-odd: a\x01b\r\n\r\nhi")
+        transport.close()
+
     async def on_status(self, scope: Any, receive: Any, answer: _Answer) -> None:
         await answer(int(scope["path"].split("/")[2]), b"")
 

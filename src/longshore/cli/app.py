@@ -6,12 +6,14 @@ import os
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from longshore.cli.console import CommandFailed, fail, make_console
 from longshore.cli.exit_codes import CONFIG, USAGE
+from longshore.cli.levels import LEVELS
 from longshore.config.errors import ConfigError
 from longshore.config.load import Overrides, load_config
 from longshore.config.model import WorkerConfig
@@ -77,8 +79,29 @@ def examples(*lines: tuple[str, str]) -> str:
     return "\n".join(["Examples:", "", *shown])
 
 
+class _Plain:
+    """Shows a flag without the type that it does not take."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, ``--help`` and those for completion included."""
+        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that this is mixed into
+        for each in found:
+            if getattr(each, "is_flag", False):
+                each.metavar = ""
+        return found
+
+
+class PlainCommand(_Plain, TyperCommand):
+    """A command."""
+
+
+class PlainGroup(_Plain, TyperGroup):
+    """The command that has the others."""
+
+
 app = typer.Typer(
     name="longshore",
+    cls=PlainGroup,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -149,11 +172,12 @@ def ended(error: ConfigError) -> typer.Exit:
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         ("longshore init my-worker", ""),
         ("longshore init shop --template postgres", ""),
         ("longshore init --list", "what templates there are"),
-    )
+    ),
 )
 def init(
     context: typer.Context,
@@ -183,27 +207,24 @@ def init(
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         ("longshore dev", "http://localhost:8787, or the next free port"),
         ("longshore dev src/other.py", "another main module"),
         ("longshore dev --port 3000 --var GREETING:Ahoy", ""),
         ("longshore dev --ip 0.0.0.0", "reachable from other machines"),
-    )
+    ),
 )
 def dev(
     context: typer.Context,
     script: ScriptArgument = None,
     ip: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="The address to listen on.", show_default="localhost")
+        str | None, typer.Option(metavar="ADDRESS", help="The address to listen on; localhost by default.")
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help="The port; 0 for any free one.",
-            show_default="8787, or the next free one",
+            min=0, max=65535, metavar="PORT", help="The port, 0 for any free one; by default 8787 or the next free one."
         ),
     ] = None,
     var: VarOption = None,
@@ -228,27 +249,30 @@ def dev(
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         ("longshore serve", "http://127.0.0.1:8787"),
         ("longshore serve --host 0.0.0.0 --port 80 --workers 4", ""),
         ("longshore serve -e production --log json", "one JSON object a line"),
-    )
+    ),
 )
 def serve(
     context: typer.Context,
     script: ScriptArgument = None,
     host: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="The address to listen on.", show_default="127.0.0.1")
+        str | None, typer.Option(metavar="ADDRESS", help="The address to listen on; 127.0.0.1 by default.")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, metavar="PORT", help="The port.", show_default="8787")
+        int | None, typer.Option(min=0, max=65535, metavar="PORT", help="The port; 8787 by default.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, metavar="N", help="How many processes.", show_default="1")
+        int | None, typer.Option(min=1, max=256, metavar="N", help="How many processes; 1 by default.")
     ] = None,
-    log: Annotated[
-        str | None, typer.Option(metavar="json|text", help="The form of the log.", show_default="text")
-    ] = None,
+    log: Annotated[str | None, typer.Option(metavar="json|text", help="The form of the log; text by default.")] = None,
+    log_level: Annotated[
+        str,
+        typer.Option(metavar="LEVEL", help="What matters less is not logged: debug, info, warning or error."),
+    ] = "info",
     var: VarOption = None,
     config: ConfigOption = None,
     cwd: CwdOption = None,
@@ -260,6 +284,8 @@ def serve(
 
     if log not in {None, "json", "text"}:
         raise typer.BadParameter(f"{log!r} is neither json nor text", param_hint="--log")
+    if log_level not in LEVELS:
+        raise typer.BadParameter(f"{log_level!r} is none of {', '.join(LEVELS)}", param_hint="--log-level")
     place = place_of(context, config, cwd, environment, env_file)
     variables = variables_of(var)
 
@@ -267,17 +293,18 @@ def serve(
         return place.load(is_dev=False, main=script, variables=variables)
 
     try:
-        raise typer.Exit(command.serve(load, host=host, port=port, workers=workers, log=log))
+        raise typer.Exit(command.serve(load, host=host, port=port, workers=workers, log=log, log_level=log_level))
     except ConfigError as exc:
         raise ended(exc) from exc
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         ("longshore check", "what `longshore serve` would run"),
         ("longshore check --dev", "what `longshore dev` would run"),
         ("longshore check -e production", ""),
-    )
+    ),
 )
 def check(
     context: typer.Context,
@@ -304,10 +331,11 @@ def check(
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         ("longshore demo", "runs until Ctrl-C"),
         ("longshore demo --once", "ends after the first right answer"),
-    )
+    ),
 )
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the first right answer.")] = False,

@@ -30,14 +30,17 @@ def print_banner(config: WorkerConfig, console: Console) -> None:
     if config.crons:
         when = ("  fired by the key t, not on time", "dim")
         console.print(Text.assemble(("Crons    ", "bold"), (", ".join(config.crons), "cyan"), when))
-    if config.notices:
+    if notices := [notice for notice in config.notices if not notice.is_minor]:
         console.print()
-        render_notices(config.notices, console)
+        render_notices(notices, console)
     console.print()
 
 
 def _network(config: WorkerConfig) -> Text:
-    line = Text.assemble(("Network  ", "bold"), "open to ", (", ".join(config.network.allow) or "nowhere", "green"))
+    # A socket that a driver opens by itself is not asked for: so it says whom these rules are for.
+    where = ", ".join(config.network.allow)
+    words = ("to ", (where, "green")) if where else (("nowhere", "green"),)
+    line = Text.assemble(("Network  ", "bold"), "connect() and fetch() may go ", *words)
     if config.network.deny:
         line.append(", but not to ").append(", ".join(config.network.deny), style="red")
     return line

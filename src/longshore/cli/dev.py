@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from longshore.config.model import WorkerConfig
 
-__all__ = ["DevSession", "dev"]
+__all__ = ["DevSession", "dev", "joined"]
 
 DRAIN_TIMEOUT_S: Final = 5.0
 """Whoever stops a program that is being written does not want to wait for its slowest request."""
@@ -36,13 +36,14 @@ PATIENCE_S: Final = 2.0
 """After this long without a sign, what is waited for is said."""
 TEXT_BROWSERS: Final = frozenset({"www-browser", "links", "elinks", "lynx", "w3m"})
 """They would take the terminal over."""
+GAP: Final = Text("   ")
 HELP: Final = (
-    ("b", "open a browser"),
+    ("b", "browser"),
     ("r", "reload"),
-    ("c", "clear the screen"),
+    ("c", "clear"),
     ("t", "fire a cron"),
-    ("?", "this help"),
-    ("x", "exit (q, Ctrl-C)"),
+    ("?", "help"),
+    ("x", "exit"),
 )
 
 
@@ -180,12 +181,12 @@ class DevSession:
     def show_keys(self) -> None:
         """Say which keys there are, if there are any."""
         if self._has_keys:
-            self._console.print(self._hint())
+            for line in self._hint():
+                self._console.print(line)
 
-    def _hint(self) -> Text:
+    def _hint(self) -> list[Text]:
         keys = [(key, what) for key, what in HELP if key != "t" or self._config.crons]
-        words = [Text.assemble((key, "bold"), (f" {what}", "dim")) for key, what in keys]
-        return Text("   ").join(words)
+        return joined([Text.assemble((key, "bold"), (f" {what}", "dim")) for key, what in keys], self._console.width)
 
     # --- keys -----------------------------------------------------------------------------------------------------
 
@@ -237,6 +238,16 @@ class DevSession:
     async def _browse(self, url: str) -> None:
         if not await asyncio.to_thread(_open, url):
             self._console.print(Text(f"Found no browser; open {url} in yours.", style="yellow"))
+
+
+def joined(words: list[Text], width: int) -> list[Text]:
+    """Put words side by side; a line that a narrow terminal would break ends between two of them."""
+    lines: list[list[Text]] = [[]]
+    for word in words:
+        if lines[-1] and len(GAP.join([*lines[-1], word])) > width:
+            lines.append([])
+        lines[-1].append(word)
+    return [GAP.join(line) for line in lines]
 
 
 def _open(url: str) -> bool:

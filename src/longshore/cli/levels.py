@@ -19,12 +19,15 @@ from longshore.runtime.host import events as host
 if TYPE_CHECKING:
     from longshore.proto.ipc.messages import WorkerMessage
 
-__all__ = ["level_of", "name_of"]
+__all__ = ["LEVELS", "level_of", "name_of"]
 
+LEVELS: Final = ("debug", "info", "warning", "error")
+"""What does not matter first."""
 SERVER_ERROR: Final = 500
 
 NAMES: Final[dict[type, str]] = {
     host.Listening: "listening",
+    host.Serving: "serving",
     host.WorkerStarting: "worker_starting",
     host.WorkerReady: "worker_ready",
     host.BootFailure: "boot_failed",

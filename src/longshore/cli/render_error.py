@@ -6,6 +6,7 @@ from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from rich.cells import cell_len
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -27,7 +28,7 @@ CONTEXT_LINES: Final = 2
 def headline(report: ErrorReport) -> str:
     """Return ``ValueError: no such customer``, in one line."""
     message = printable(report.message).strip().replace("\n", " ")
-    if report.message and report.message == report.text:
+    if report.message and report.message == report.text.partition("\n")[0]:
         return message  # the host's own words about a worker that could not speak, and no exception of Python's
     return f"{printable(report.type)}: {message}" if message else printable(report.type)
 
@@ -81,6 +82,17 @@ def _source(frame: SourceFrame, context: int) -> Iterator[Text]:
             ("    > " if is_it else "      ", "bold red"), (f"{number:>{width}} | ", "bold" if is_it else "dim")
         )
         yield gutter + code
+        if is_it and (marks := _marks(frame, available[number])) is not None:
+            yield Text.assemble((f"      {'':>{width}} | ", "dim"), marks)
+
+
+def _marks(frame: SourceFrame, line: str) -> Text | None:
+    """Return the carets below the part of a line that is wrong."""
+    if not 0 < frame.column <= len(line) + 1:
+        return None
+    before, wrong = line[: frame.column - 1], line[frame.column - 1 : max(frame.column, frame.end_column - 1)]
+    room = "".join("\t" if char == "\t" else " " * cell_len(char) for char in printable(before))
+    return Text.assemble(room, ("^" * max(1, cell_len(printable(wrong.rstrip()))), "bold red"))
 
 
 def highlighted(lines: Iterable[str]) -> list[Text]:

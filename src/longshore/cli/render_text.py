@@ -69,7 +69,12 @@ def _with_traceback(words: str, report: ErrorReport) -> list[str]:
 
 @_lines.register
 def _(subject: host.Listening) -> list[str]:
-    return [f"listening on {', '.join(subject.urls)}"]
+    return [f"opened {', '.join(subject.urls)}: connections wait for the first worker"]
+
+
+@_lines.register
+def _(subject: host.Serving) -> list[str]:
+    return [f"ready on {', '.join(subject.urls)}"]
 
 
 @_lines.register

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from longshore.cli.console import silence_output
+from longshore.cli.levels import LEVELS, level_of
 from longshore.cli.render_json import json_line
 from longshore.cli.render_text import text_lines
-from longshore.runtime.host.events import ConfigRejected, ReloadStarted
+from longshore.runtime.host.events import ConfigRejected, FromWorker, ReloadStarted
 from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.supervisor import Supervisor
 
@@ -25,7 +26,13 @@ __all__ = ["LogSink", "serve"]
 
 
 def serve(
-    load: Callable[[], WorkerConfig], *, host: str | None, port: int | None, workers: int | None, log: str | None
+    load: Callable[[], WorkerConfig],
+    *,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    log: str | None,
+    log_level: str = "info",
 ) -> int:
     """Run a worker until it is stopped; return the exit code.
 
@@ -35,6 +42,7 @@ def serve(
         port: the port, instead of the configuration's.
         workers: how many processes, instead of the configuration's number.
         log: ``"json"`` or ``"text"``, instead of the configuration's choice.
+        log_level: what matters less than this is not logged: ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
 
     Raises:
         ConfigError: the configuration cannot be used; a later one that cannot is logged, and the former stays in force.
@@ -50,7 +58,7 @@ def serve(
         log_requests=settings.log_requests,
         load=load,
     )
-    write = LogSink(sys.stdout, is_json=(log or settings.log_format) == "json")
+    write = LogSink(sys.stdout, is_json=(log or settings.log_format) == "json", level=log_level)
     had_terminal = sys.stdout.isatty()
 
     def sink(event: HostEvent) -> None:
@@ -69,14 +77,18 @@ class LogSink:
     Args:
         stream: where to.
         is_json: one JSON object a line instead of text.
+        level: of what matters enough.
     """
 
-    def __init__(self, stream: TextIO, *, is_json: bool) -> None:
+    def __init__(self, stream: TextIO, *, is_json: bool, level: str = "info") -> None:
         self._stream = stream
+        self._levels = frozenset(LEVELS[LEVELS.index(level) :])
         self._is_json = is_json
 
     def __call__(self, event: HostEvent) -> None:
-        """Write one event."""
+        """Write one event, if it matters enough."""
+        if level_of(event.message if isinstance(event, FromWorker) else event) not in self._levels:
+            return
         now = datetime.now(UTC)  # noqa: TID251 - a log says at what time of day something happened
         if self._is_json:
             line = json_line(event, now)

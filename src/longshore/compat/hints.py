@@ -1,8 +1,11 @@
-"""What to say to a worker that imports a module which only Cloudflare's runtime has."""
+"""What to say to a worker that imports a module which only Cloudflare's runtime has, or which nobody installed."""
 
 from __future__ import annotations
 
-__all__ = ["import_hint"]
+import shlex
+import sys
+
+__all__ = ["import_hint", "install_hint"]
 
 _PYODIDE = (
     "Longshore runs CPython and not Pyodide: arguments and results are Python objects already, so leave to_js(), "
@@ -26,3 +29,32 @@ def import_hint(module: str | None) -> str | None:
     """Return what to do about a module that was not found; None for a module that anybody may have forgotten."""
     hint = _HINTS.get((module or "").partition(".")[0])
     return None if hint is None else hint.format(module=module)
+
+
+# Packages with another name than the module that people import.
+_PACKAGES = {
+    "MySQLdb": "mysqlclient",
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "jwt": "PyJWT",
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+    "yaml": "PyYAML",
+}
+
+
+def install_hint(module: str | None, python: str) -> str | None:
+    """Return how to install what was not found; None for what no package of that name would bring.
+
+    Args:
+        module: as it was imported.
+        python: the interpreter that needs it.
+    """
+    name = (module or "").partition(".")[0]
+    package = _PACKAGES.get(name, name)
+    if not package or not name.isidentifier() or name in sys.stdlib_module_names:
+        return None
+    command = shlex.join([python, "-m", "pip", "install", package])
+    return f"if {name!r} is a package, install it for the Python that runs Longshore: {command}"

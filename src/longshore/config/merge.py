@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from longshore.config.errors import ConfigError
 from longshore.config.positions import path_text
 from longshore.config.validate import nearest
-from longshore.config.wrangler_keys import NON_INHERITABLE
+from longshore.config.wrangler_keys import NON_INHERITABLE, is_minor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,4 +93,5 @@ def _leave_behind(merged: Merged, section: Mapping[str, Any], report: Report) ->
             lost = [(key, name) for name in value if name not in section[key]]
         for path in lost:
             target = path_text(("env", str(merged.environment), *path))
-            report.notice(path, f"is not inherited by environments: repeat it as {target} where it is wanted")
+            message = f"is not inherited by environments: repeat it as {target} where it is wanted"
+            report.notice(path, message, is_minor=is_minor(key))

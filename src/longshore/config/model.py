@@ -53,6 +53,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     boot_timeout_s: float = 30.0
     disconnect_grace_s: float = 0.0
     """How long a handler may go on after its client left, before it is cancelled."""
+    body_timeout_s: float = 60.0
+    """How long nothing of a request body may come while the handler waits for it; 0 is without a limit."""
     log_format: str = "text"
     """``"text"`` or ``"json"``."""
     log_requests: bool = True
@@ -64,6 +66,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     key_path: str
     message: str
     line: int | None = None
+    is_minor: bool = False
+    """True when it changes nothing about what the worker can do: then only ``longshore check`` says it."""
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):

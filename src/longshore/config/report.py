@@ -27,9 +27,10 @@ class Report:
         """Record what is wrong with the value at ``path``."""
         self.problems.append(self.document.problem(path, message, hint))
 
-    def notice(self, path: KeyPath, message: str) -> None:
-        """Record what a person should know about the value at ``path``."""
-        self.notices.append(Notice(key_path=path_text(path), message=message, line=self.document.line(path)))
+    def notice(self, path: KeyPath, message: str, *, is_minor: bool = False) -> None:
+        """Record what a person should know about the value at ``path``; a minor one changes nothing for the worker."""
+        line = self.document.line(path)
+        self.notices.append(Notice(key_path=path_text(path), message=message, line=line, is_minor=is_minor))
 
     def notice_about(self, what: str, message: str) -> None:
         """Record what a person should know about something that is not in the document."""

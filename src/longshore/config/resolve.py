@@ -13,7 +13,7 @@ from longshore.config.model import DevSettings, NetworkRules, ServeSettings, Wor
 from longshore.config.positions import path_text
 from longshore.config.secrets import Sources
 from longshore.config.shape import TopLevel
-from longshore.config.wrangler_keys import INERT_KEYS, declared_bindings
+from longshore.config.wrangler_keys import INERT_KEYS, declared_bindings, is_minor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -129,10 +129,10 @@ def _notice_settings(shape: TopLevel, merged: Merged, report: Report) -> None:
     """Say which settings have no effect, or another one than a reader of wrangler's manual expects."""
     for key in merged.values:
         if key in INERT_KEYS and not INERT_KEYS[key].is_silent:
-            report.notice(merged.path(key), _NO_EFFECT)
+            report.notice(merged.path(key), _NO_EFFECT, is_minor=is_minor(key))
     for key in merged.values.get("dev", {}):
         if key not in _LIVE_DEV_KEYS:
-            report.notice(("dev", key), _NO_EFFECT)
+            report.notice(("dev", key), _NO_EFFECT, is_minor=True)
     if shape.build.command is not None:
         report.notice(merged.path("build", "command"), _NO_EFFECT)
     for index, cron in enumerate(shape.triggers.crons):

@@ -108,6 +108,7 @@ class ServeShape(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
     boot_timeout_s: Annotated[float, Meta(gt=0, le=MAX_SECONDS)] | None = None
     disconnect_grace_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
+    body_timeout_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
     log_format: Literal["text", "json"] | None = None
     log_requests: bool | None = None
 

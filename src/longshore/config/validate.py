@@ -157,7 +157,7 @@ class _Walk:
 
 
 def _known_keys(names: list[str], is_section: bool) -> str:
-    return "the reference lists all keys" if is_section else f"known here: {', '.join(names)}"
+    return "docs/reference/configuration.md lists all keys" if is_section else f"known here: {', '.join(names)}"
 
 
 def _is_in_range(value: float, kind: inspect.IntType | inspect.FloatType) -> bool:

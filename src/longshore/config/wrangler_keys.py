@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from longshore.config.positions import KeyPath
 
-__all__ = ["INERT_KEYS", "NON_INHERITABLE", "TOP_LEVEL_ONLY", "InertKey", "declared_bindings"]
+__all__ = ["INERT_KEYS", "NON_INHERITABLE", "TOP_LEVEL_ONLY", "InertKey", "declared_bindings", "is_minor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class InertKey:
     """What it is about, in the plural, as the subject of a sentence."""
     bindings: str = ""
     """Where its bindings are named: ``[].binding``, ``bindings[].name``, ``binding``, ``*`` for the keys themselves."""
+    is_minor: bool = False
+    """Whether what a worker can do is the same without it, so that a notice at every start would only be noise."""
     is_silent: bool = False
     """Whether it is no business of a runtime at all, so that a notice would only be noise."""
 
@@ -71,9 +73,9 @@ INERT_KEYS: Final[Mapping[str, InertKey]] = {
     "account_id": InertKey("Cloudflare accounts", is_silent=True),
     "alias": InertKey("module aliases"),
     "base_dir": InertKey("bundling options", is_silent=True),
-    "cache": InertKey("cache options"),
+    "cache": InertKey("cache options", is_minor=True),
     "cloudchamber": InertKey("containers"),
-    "compliance_region": InertKey("compliance regions"),
+    "compliance_region": InertKey("compliance regions", is_minor=True),
     "connect": InertKey("inbound TCP ports"),
     "containers": InertKey("containers"),
     "define": InertKey("build-time replacements"),
@@ -83,25 +85,25 @@ INERT_KEYS: Final[Mapping[str, InertKey]] = {
     "jsx_fragment": InertKey("JSX options", is_silent=True),
     "keep_names": InertKey("bundling options", is_silent=True),
     "keep_vars": InertKey("deployment options", is_silent=True),
-    "legacy_env": InertKey("legacy environments"),
-    "limits": InertKey("CPU and request limits"),
-    "logpush": InertKey("log push"),
-    "migrations": InertKey("Durable Object migrations"),
+    "legacy_env": InertKey("legacy environments", is_minor=True),
+    "limits": InertKey("CPU and request limits", is_minor=True),
+    "logpush": InertKey("log push", is_minor=True),
+    "migrations": InertKey("Durable Object migrations", is_minor=True),
     "minify": InertKey("bundling options", is_silent=True),
     "no_bundle": InertKey("bundling options", is_silent=True),
     "node_compat": InertKey("Node.js options", is_silent=True),
-    "observability": InertKey("observability settings"),
+    "observability": InertKey("observability settings", is_minor=True),
     "pages_build_output_dir": InertKey("Pages projects"),
-    "placement": InertKey("placement settings"),
+    "placement": InertKey("placement settings", is_minor=True),
     "preserve_file_names": InertKey("bundling options", is_silent=True),
     "preview_urls": InertKey("preview addresses", is_silent=True),
-    "previews": InertKey("preview settings"),
-    "route": InertKey("routes"),
-    "routes": InertKey("routes"),
+    "previews": InertKey("preview settings", is_minor=True),
+    "route": InertKey("routes", is_minor=True),
+    "routes": InertKey("routes", is_minor=True),
     "send_metrics": InertKey("usage metrics", is_silent=True),
     "site": InertKey("Workers Sites"),
-    "streaming_tail_consumers": InertKey("tail workers"),
-    "tail_consumers": InertKey("tail workers"),
+    "streaming_tail_consumers": InertKey("tail workers", is_minor=True),
+    "tail_consumers": InertKey("tail workers", is_minor=True),
     "tsconfig": InertKey("TypeScript options", is_silent=True),
     "upload_source_maps": InertKey("source maps", is_silent=True),
     "usage_model": InertKey("usage models", is_silent=True),
@@ -171,6 +173,11 @@ TOP_LEVEL_ONLY: Final = frozenset(
     }
 )
 """Keys that ``env.<name>`` may not have; its worker takes the top level's."""
+
+
+def is_minor(key: str) -> bool:
+    """Return whether a worker can do the same without this key of the top level."""
+    return key in INERT_KEYS and INERT_KEYS[key].is_minor
 
 
 def declared_bindings(key: str, value: object) -> Iterator[tuple[str, KeyPath]]:

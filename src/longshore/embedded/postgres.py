@@ -16,6 +16,7 @@ import struct
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.embedded._account import identity, private_directory, unprivileged_account
@@ -24,7 +25,6 @@ from longshore.embedded._programs import PostgresUnavailable, find_programs, rea
 if TYPE_CHECKING:
     import pwd
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from longshore.embedded._programs import PostgresPrograms
 
@@ -114,8 +114,27 @@ def _end_session(process: subprocess.Popen[Any]) -> None:
         while time.monotonic() < end:
             os.killpg(process.pid, signal.SIGKILL)
             process.poll()
+            if not _has_living(process.pid):
+                break
             time.sleep(POLL_S)
     process.wait()
+
+
+def _has_living(group: int) -> bool:
+    """Return whether a process group has members that still do something; where that cannot be told, it has.
+
+    Those that have ended and that nobody has reaped yet can be killed again and again; in a container without an init
+    process they are there for good.
+    """
+    if not Path("/proc/self/stat").exists():
+        return True
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # Behind the name in parentheses, which may hold anything: state, parent, group.
+            state, _, members_group, *_ = file.read_bytes().rpartition(b") ")[2].split()
+            if int(members_group) == group and state not in {b"Z", b"X"}:
+                return True
+    return False
 
 
 @contextlib.contextmanager

@@ -1,10 +1,10 @@
 """Notices a reset on a socket that nobody reads, without reading and without waking up for data.
 
-A socket with unread bytes is taken out of the event loop's poll set, or a level-triggered loop would
-spin. In that time a RST would go unseen (rule K7). One extra ``epoll`` instance for each event loop watches
-such sockets for ``EPOLLERR`` and ``EPOLLHUP`` only; being pollable itself, it needs one reader in the loop
-however many sockets it watches. Where there is no epoll (macOS), a reset behind unread bytes is noticed at the
-next read or write.
+A socket with unread bytes is taken out of the event loop's poll set, or a level-triggered loop would spin. In that time
+a RST would go unseen (rule K7). One extra ``epoll`` instance for each event loop watches such sockets for ``EPOLLERR``
+and ``EPOLLHUP``, for the peer's end (``EPOLLRDHUP``) if asked, and never for data; being pollable itself, it needs one
+reader in the loop however many sockets it watches. Where there is no epoll (macOS), a reset behind unread bytes is
+noticed at the next read or write.
 """
 
 from __future__ import annotations
@@ -35,16 +35,23 @@ class HangupWatcher:
         loop.add_reader(self._epoll.fileno(), self._on_events)
 
     @staticmethod
-    def watch(loop: AbstractEventLoop, fd: int, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once when ``fd`` is reset or hung up. One watch for each descriptor."""
+    def watch(loop: AbstractEventLoop, fd: int, callback: Callable[[], None], *, with_end: bool = False) -> None:
+        """Call ``callback`` once when ``fd`` is reset or hung up. One watch for each descriptor.
+
+        Args:
+            loop: the running one.
+            fd: of a socket.
+            callback: may unwatch.
+            with_end: also when the peer has sent its end, whatever waits to be read before that.
+        """
         if sys.platform != "linux":
             return
         watcher = _watchers.get(loop)
         if watcher is None:
             watcher = _watchers[loop] = HangupWatcher(loop)
         watcher._callbacks[fd] = callback
-        # No event is asked for: EPOLLERR and EPOLLHUP are always reported (epoll_ctl(2)).
-        watcher._epoll.register(fd, select.EPOLLET)
+        # No other event is asked for: EPOLLERR and EPOLLHUP are always reported (epoll_ctl(2)).
+        watcher._epoll.register(fd, select.EPOLLET | (select.EPOLLRDHUP if with_end else 0))
 
     @staticmethod
     def unwatch(loop: AbstractEventLoop, fd: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from longshore.proto.ipc.frames import FrameError
+from longshore.proto.ipc.frames import FrameError, make_frame
 from longshore.runtime._fdpass import MAX_DESCRIPTORS, Inbox, Outbox
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ __all__ = ["MAX_DESCRIPTORS", "Channel", "SyncChannel"]
 
 # So many messages wait for a slow receiver before the kernel's buffer has to hold the rest and the sender waits.
 _MAX_WAITING = 256
+# How long `send_at_once` waits for room in the kernel.
+_PATIENCE_S = 1.0
 
 
 class Channel:
@@ -74,6 +76,21 @@ class Channel:
         if not self._is_send_scheduled and not self._is_writing:
             self._is_send_scheduled = True
             self._loop.call_soon(self._send_scheduled)
+
+    def send_at_once(self, message: Message) -> None:
+        """Send a message from another thread, for a loop that does not turn; it may overtake queued ones.
+
+        Dropped when the loop is in the middle of a message, or nobody listens.
+        """
+        if self._is_closed or self._is_writing or self._write_error is not None:
+            return
+        try:
+            # Not by the loop's own socket object, which never waits: what is begun has to be finished.
+            with self._sock.dup() as sock:
+                sock.settimeout(_PATIENCE_S)
+                sock.sendall(make_frame(message))
+        except OSError:
+            pass
 
     async def flush(self) -> None:
         """Wait until everything queued is in the kernel.

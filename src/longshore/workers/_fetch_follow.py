@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
@@ -36,6 +37,8 @@ OWN_HEADERS = frozenset(
 BODY_HEADERS = frozenset(b"content-encoding content-language content-length content-location content-type".split())
 # Meant for the origin that the program named, and for no other.
 CREDENTIALS = frozenset(b"authorization cookie proxy-authorization".split())
+# RFC 9110 §5.5: what no value of a header may hold. A response with it could not be passed on.
+find_invalid = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]").search
 # A body nobody wants is read to its end when it is this short, so that its connection can be used again.
 DISCARDED_BYTES = 16 * 1024
 DISCARD_TIMEOUT_S = 1.0
@@ -121,6 +124,13 @@ async def _response(
     request: Request, method: str, url: httpx.URL, answer: httpx.Response, *, is_redirected: bool
 ) -> Response:
     raw = [(name.lower(), value) for name, value in answer.headers.raw]
+    for name, value in raw:
+        if (found := find_invalid(value)) is not None:
+            await close_response(answer)
+            raise OSError(
+                f"fetch of {place(url)} failed: the header {shown(name.decode('latin-1'))} of its response holds "
+                f"{found[0].decode('latin-1')!r}, and control characters are not allowed in HTTP"
+            )
     dropped = _connection_headers(raw)
     stream: bytes | ReadableStream | None = None
     is_decoded = False

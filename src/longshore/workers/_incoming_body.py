@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from longshore.errors import ResetError
 from longshore.workers._sources import PulledSource
+from longshore.workers._timed_receive import BodyTimeout
 
 __all__ = ["IncomingBody", "Receive"]
 
@@ -32,7 +33,7 @@ class IncomingBody(PulledSource):
         self._length_bytes = length_bytes
         self.received_bytes = 0
         self.is_received = False
-        """True once the last message of the body, or word that the client has left, has come."""
+        """True once nothing more of the body will come: it is complete, its client has left or is too slow."""
 
     @property
     def length_bytes(self) -> int | None:
@@ -44,7 +45,12 @@ class IncomingBody(PulledSource):
     async def _pull(self) -> bytes | None:
         if self.is_received:
             return None
-        message = await self._receive()
+        try:
+            message = await self._receive()
+        except BodyTimeout as exc:
+            self.is_received = True
+            self._fail(exc)
+            return b""
         if message["type"] != "http.request":
             self.is_received = True
             self._fail(self._left())

@@ -16,6 +16,7 @@ from longshore.workers._headers import encode_headers, has_header
 from longshore.workers._incoming_body import IncomingBody
 from longshore.workers._javascript_streams import JsReadableStream
 from longshore.workers._request_options import RequestOptions, checked_options
+from longshore.workers._timed_receive import timed
 from longshore.workers._url import incoming_url, normalize_url
 
 if TYPE_CHECKING:
@@ -57,12 +58,13 @@ class Request(RequestOptions):
         OSError: the body of the request to copy was read already.
     """
 
-    __slots__ = ("_method", "_receive", "_scope", "_url")
+    __slots__ = ("_body_timeout_s", "_method", "_receive", "_scope", "_url")
 
     _scope: Mapping[str, Any] | None
     _receive: Receive | None
     _url: str | None
     _method: str | None
+    _body_timeout_s: float
 
     def __init__(
         self,
@@ -193,21 +195,23 @@ class Request(RequestOptions):
     def _load(self) -> Payload | None:
         if self._payload is UNREAD:
             assert self._receive is not None, "an unread body has a channel"
-            incoming = _incoming_body(self._known_scope(), self._receive)
+            incoming = _incoming_body(self._known_scope(), self._receive, self._body_timeout_s)
             self._payload = None if incoming is None else JsReadableStream(incoming)
         return self._payload
 
 
-def incoming_request(scope: Mapping[str, Any], receive: Receive) -> Request:
+def incoming_request(scope: Mapping[str, Any], receive: Receive, body_timeout_s: float = 0.0) -> Request:
     """Return the request that an ASGI server received.
 
     Args:
         scope: of type ``http``.
         receive: nobody else may call it while the body is being read.
+        body_timeout_s: how long a read of the body may wait for the client; 0 is without a limit.
     """
     request = Request.__new__(Request)
     request._scope = scope
     request._receive = receive
+    request._body_timeout_s = body_timeout_s
     request._url = request._method = request._headers = None
     request._raw = scope["headers"]
     request._options = INCOMING_OPTIONS
@@ -216,7 +220,7 @@ def incoming_request(scope: Mapping[str, Any], receive: Receive) -> Request:
     return request
 
 
-def _incoming_body(scope: Mapping[str, Any], receive: Receive) -> IncomingBody | None:
+def _incoming_body(scope: Mapping[str, Any], receive: Receive, timeout_s: float) -> IncomingBody | None:
     """RFC 9112 §6: in HTTP/1 a length or a transfer coding says that there is a body."""
     length, is_coded = None, scope.get("http_version", "1.1")[0] not in "01"
     for name, value in scope["headers"]:
@@ -228,7 +232,7 @@ def _incoming_body(scope: Mapping[str, Any], receive: Receive) -> IncomingBody |
         return None
     if length == 0 and scope["method"] in BODILESS_METHODS:
         return None
-    return IncomingBody(receive, length)
+    return IncomingBody(timed(receive, timeout_s), length)
 
 
 def _checked_method(method: object) -> str:

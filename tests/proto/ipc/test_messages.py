@@ -23,7 +23,15 @@ REPORT = ErrorReport(
 )
 
 CLASSES = get_args(Message)
-SAMPLES = {str: "text", int: 7, float: 0.25, bool: True, tuple[str, ...]: ("fetch", "scheduled"), ErrorReport: REPORT}
+SAMPLES = {
+    str: "text",
+    int: 7,
+    float: 0.25,
+    bool: True,
+    tuple[str, ...]: ("fetch", "scheduled"),
+    tuple[SourceFrame, ...]: (FRAME,),
+    ErrorReport: REPORT,
+}
 
 
 def sample(cls: type[msgspec.Struct]) -> Message:

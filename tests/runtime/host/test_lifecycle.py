@@ -216,11 +216,30 @@ def test_a_worker_that_ends_while_it_boots_is_a_boot_failure(code: int, words: s
             1,
             WorkerEnded(1, code),
             [
-                AnnounceExit(1, code, was_expected=False),
+                AnnounceExit(1, code, was_expected=True),
                 AnnounceBootFailure(1, is_reload=False, reason=reason),
                 Finish(3),
             ],
         ),
+    )
+
+
+def test_an_end_before_ready_that_no_boot_failure_tells_is_told() -> None:
+    play(
+        SERVE,
+        *STARTED,
+        (2, WorkerEnded(1, -9), [AnnounceExit(1, -9, was_expected=False), AnnounceRestart(0.0, 1), spawn(2, 1)]),
+        (
+            3,
+            WorkerEnded(2, 5),
+            [
+                AnnounceExit(2, 5, was_expected=True),
+                AnnounceBootFailure(2, is_reload=False, reason="worker 2 ended with exit code 5 before it was ready"),
+                AnnounceRestart(1.0, 2),
+            ],
+        ),
+        (4, TimePassed(), [spawn(3, 1)]),
+        (5, WorkerEnded(3, 5), [AnnounceExit(3, 5, was_expected=False), AnnounceRestart(2.0, 3)]),
     )
 
 
@@ -285,7 +304,7 @@ def test_a_new_worker_that_dies_before_its_siblings_are_ready_fails_the_reload()
         (3, WorkerBecameReady(3), []),
     )
     exited, failure, drained = state.step(3, WorkerEnded(3, -11))
-    assert exited == AnnounceExit(3, -11, was_expected=False)
+    assert exited == AnnounceExit(3, -11, was_expected=True)
     assert drained == drain(4, hand_over=True)
     assert isinstance(failure, AnnounceBootFailure)
     assert state.serving() == (1, 2)

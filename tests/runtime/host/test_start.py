@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from longshore.config.model import WorkerConfig
-from longshore.proto.ipc.messages import ErrorReport, Start, decode_message, encode_message
+from longshore.proto.ipc.messages import ErrorReport, SourceFrame, Start, decode_message, encode_message
 from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.start import broken_config, silent_failure, start_message
 
@@ -30,3 +30,15 @@ def test_the_page_of_a_failure_gets_the_report_and_no_secrets() -> None:
     assert config.secrets == {}
     assert config.crons == ()
     assert config.main == "longshore.runtime.worker.broken:app"
+
+
+def test_a_silent_failure_says_where_the_worker_was() -> None:
+    frame = SourceFrame(file="/p/entry.py", line=2, function="<module>", first_line=1, source=("import x", "x.wait()"))
+    report = silent_failure("not ready", (frame, SourceFrame(file="x.so", line=0, function="wait")))
+    assert report.message == "not ready"
+    assert report.text.splitlines() == [
+        "not ready",
+        '  File "/p/entry.py", line 2, in <module>',
+        "    x.wait()",
+        '  File "x.so", line 0, in wait',
+    ]

@@ -80,6 +80,7 @@ async def test_a_life(tmp_path: Path) -> None:
         said.Listening,
         said.WorkerStarting,
         said.WorkerReady,
+        said.Serving,
         said.ReloadStarted,
         said.WorkerStarting,
         said.WorkerReady,

@@ -58,6 +58,7 @@ def make_app(
     is_dev: bool = False,
     log_requests: bool = True,
     grace_s: float = 0.0,
+    body_timeout_s: float = 60.0,
 ) -> tuple[WorkerApp, Recorder]:
     """Return the worker that ``source`` is, and where its reports go."""
     recorder = Recorder()
@@ -66,7 +67,7 @@ def make_app(
         main=str(folder / "entry.py"),
         module_root=str(folder),
         project_dir=str(folder),
-        serve=ServeSettings(disconnect_grace_s=grace_s),
+        serve=ServeSettings(disconnect_grace_s=grace_s, body_timeout_s=body_timeout_s),
     )
     entry = find_entry(make_module(folder, source), attribute)
     app = WorkerApp(entry, Env(env or {}), config, recorder, is_dev=is_dev, log_requests=log_requests)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from longshore.proto.ipc.messages import LogLine
 from tests.loopback import linked, refusing_address
 from tests.runtime.worker.driver import Call, Recorder, make_app
 from tests.sweep import MODES, Attempt, sweep
@@ -95,6 +96,38 @@ async def test_handler_that_goes_on_is_let_go_on(tmp_path: Path) -> None:
     await task
     assert stage.log == ["cancelled", "went on"]
     assert recorder.finished[0].outcome == "canceled"
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('no more')", "SystemExit(3)"])
+async def test_handler_that_makes_another_error_of_its_cancellation_has_not_failed(tmp_path: Path, error: str) -> None:
+    stage = Stage()
+    body = f"try:\n  await stage.wait()\nexcept asyncio.CancelledError:\n  raise {error}"
+    app, recorder = worker(tmp_path, body, stage)
+    one = Call(app)
+    task = one.start()
+    await stage.is_there.wait()
+    one.leave()
+    await task
+    assert recorder.failures == []
+    assert recorder.finished[0].outcome == "canceled"
+    (line,) = [each for each in recorder.messages if isinstance(each, LogLine)]
+    name = error.partition("(")[0]
+    assert (line.level, line.text.partition(":")[0]) == (
+        "warning",
+        f"the handler raised {name} when its client had left",
+    )
+
+
+async def test_handler_that_fails_within_its_grace_has_failed(tmp_path: Path) -> None:
+    stage = Stage()
+    app, recorder = worker(tmp_path, "await stage.wait()\nraise ValueError('x')", stage, 3600)
+    one = Call(app)
+    task = one.start()
+    await stage.is_there.wait()
+    one.leave()
+    stage.may_go.set()
+    await task
+    assert [each.report.type for each in recorder.failures] == ["ValueError"]
 
 
 async def test_grace_lets_a_handler_finish(tmp_path: Path) -> None:

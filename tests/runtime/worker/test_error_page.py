@@ -5,6 +5,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.runtime.worker.driver import Call, call, make_app
 
 if TYPE_CHECKING:
@@ -125,3 +127,11 @@ async def test_exception_that_cannot_be_shown(tmp_path: Path) -> None:
 async def test_text_that_is_no_unicode(tmp_path: Path) -> None:
     shown, _ = await page(tmp_path, "def on_fetch(request): raise ValueError('\\ud800')")
     assert "ValueError" in shown.text
+
+
+@pytest.mark.parametrize(("line", "shown"), [("x = <= 1", "x = <u>&lt;=</u> 1"), ("x =", "x =<u> </u>")])
+async def test_a_syntax_error_is_underlined(line: str, shown: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(f"{line}\n", encoding="utf-8")
+    _, answer = await page(tmp_path, f"def on_fetch(request):\n    compile({line!r}, {str(path)!r}, 'exec')\n")
+    assert shown in answer.text

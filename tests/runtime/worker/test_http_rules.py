@@ -43,6 +43,8 @@ async def on_fetch(request):
             return Response("")
         case "/get":
             return Response(setting.get())
+        case "/url":
+            return Response(f"{request.url} {request.headers['host']}")
         case "/unread":
             return Response("early")
         case _:
@@ -165,3 +167,74 @@ async def test_what_is_no_http_is_not_answered_in_the_place_of_another_request(t
     async with serving(tmp_path, WAITS) as worker:
         assert await exchange(worker.port, get("/"), "nonsense\r\n\r\n") == ""
         assert (await exchange(worker.port, "nonsense\r\n\r\n")).startswith("HTTP/1.1 400 ")
+
+
+# -- what a request is for ------------------------------------------------------------------------
+
+HELLO = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+BAD_HOSTS = {
+    "GET / HTTP/1.1\r\n\r\n": "the request has no Host",
+    "GET / HTTP/1.1\r\nhost: a\r\nHost: a\r\n\r\n": "the request has more than one Host",
+    "GET / HTTP/1.0\r\nhost: a\r\nhost: b\r\n\r\n": "the request has more than one Host",
+    "GET / HTTP/1.1\r\nhost: a/b\r\n\r\n": "the Host of the request is not valid",
+    "GET / HTTP/1.1\r\nhost: a b\r\n\r\n": "the Host of the request is not valid",
+    "GET http://a/ HTTP/1.1\r\n\r\n": "the request has no Host",
+    "GET https://a/ HTTP/1.1\r\nhost: a\r\n\r\n": "the scheme of the request target is not http",
+    "GET http://user@a/ HTTP/1.1\r\nhost: a\r\n\r\n": "the request target has no valid host",
+    "GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n": "the request has no Host",
+}
+
+
+@pytest.mark.parametrize("source", [SDK, HELLO], ids=["SDK", "ASGI"])
+@pytest.mark.parametrize(("request_text", "why"), BAD_HOSTS.items(), ids=range(len(BAD_HOSTS)))
+async def test_a_request_that_is_for_nothing_clear_is_refused(
+    tmp_path: Path, source: str, request_text: str, why: str
+) -> None:
+    async with serving(tmp_path, source) as worker:
+        answer = await exchange(worker.port, request_text)
+        assert answer.startswith("HTTP/1.1 400 ")
+        assert answer.endswith(f"\r\n\r\n{why}")
+        assert worker.recorder.finished == []
+
+
+async def test_a_second_request_with_a_bad_host_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path, SDK) as worker, client(worker.port) as (reader, writer):
+        writer.write(get("/get").encode())
+        await reader.readuntil(b"unset")
+        writer.write(b"GET / HTTP/1.1\r\nhost: a b\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("host", ["", "a", "a:1", "[::1]:80", "xn--a_b.example.", "%41"])
+async def test_any_host_of_the_right_form_is_served(tmp_path: Path, host: str) -> None:
+    async with serving(tmp_path, SDK) as worker:
+        answer = await exchange(worker.port, f"GET /get HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")
+    assert answer.endswith("unset")
+
+
+async def test_a_trailer_is_no_second_host(tmp_path: Path) -> None:
+    head = get("/get", "transfer-encoding: chunked", method="POST")
+    async with serving(tmp_path, SDK) as worker:
+        answers = await exchange(worker.port, head, "2\r\nhi\r\n0\r\nhost: y\r\n\r\n", LAST)
+    assert answers.count("unset") == 2
+
+
+async def test_an_old_client_needs_no_host(tmp_path: Path) -> None:
+    async with serving(tmp_path, SDK) as worker:
+        assert (await exchange(worker.port, "GET /get HTTP/1.0\r\n\r\n")).endswith("unset")
+
+
+async def test_a_target_in_absolute_form_goes_before_the_host(tmp_path: Path) -> None:
+    async with serving(tmp_path, SDK) as worker:
+        answer = await exchange(worker.port, get("http://other:81/url?q=1#f", "connection: close"))
+        assert answer.endswith("http://other:81/url?q=1 other:81")
+        assert worker.recorder.finished[0].path == "/url?q=1"
+        answer = await exchange(worker.port, get("HTTP://other", "connection: close"))
+        assert answer.startswith("HTTP/1.1 200 ")
+        assert worker.recorder.finished[1].path == "/"

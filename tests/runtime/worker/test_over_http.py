@@ -46,6 +46,10 @@ STAGES = {
         ("stage.is_there.set()\ntry:\n  await stage.may_go.wait()\nfinally:\n  stage.has_ended.set()"),
     ),
     "in the body": (POST, "stage.is_there.set()\ntry:\n  await request.bytes()\nfinally:\n  stage.has_ended.set()"),
+    "while its body is unread": (
+        POST.replace("1000", "1000000") + "x" * 100_000,
+        ("stage.is_there.set()\ntry:\n  await stage.may_go.wait()\nfinally:\n  stage.has_ended.set()"),
+    ),
     "before the first chunk": (
         GET,
         (

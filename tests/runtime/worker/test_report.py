@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from longshore.proto.ipc.messages import HandlerFailed, encode_message
-from longshore.runtime.worker.report import MAX_FRAMES, error_report
+from longshore.runtime.worker.report import MAX_FRAMES, error_report, users_stack
 from tests.runtime.worker.driver import make_module
 
 if TYPE_CHECKING:
@@ -207,3 +207,50 @@ def test_file_that_is_gone_has_no_source(tmp_path: Path) -> None:
         module.main()
     frame = error_report(caught.value, str(tmp_path)).frames[-1]
     assert (frame.source, frame.first_line) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "columns"),
+    [
+        ("def broken(:\n    pass\n", "def broken(:", (12, 13)),
+        ("x = 1\nreturn = 2\n", "return = 2", (8, 9)),
+        ("if x:\npass\n", "pass", (1, 5)),
+        ("x = 'never\n", "x = 'never", (5, 5)),
+        ("x = (1,\n     2\n", "x = (1,", (5, 0)),
+    ],
+)
+def test_a_syntax_error_has_its_column(tmp_path: Path, source: str, place: str, columns: tuple[int, int]) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(source, encoding="utf-8")
+    with pytest.raises(SyntaxError) as caught:
+        compile(source, str(path), "exec")
+    frame = error_report(caught.value, str(tmp_path)).frames[-1]
+    assert frame.source[frame.line - frame.first_line] == place
+    assert frame.column == columns[0]
+    assert frame.end_column in {columns[1], 0}, "its end depends on the version of Python"
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("no_such_package_here", "no_such_package_here"), ("no_such_package_here.inner", "no_such_package_here")],
+)
+def test_a_package_that_is_missing_can_be_installed(tmp_path: Path, module: str, package: str) -> None:
+    report = report_of(tmp_path, f"def main():\n  import {module}\n")
+    (note,) = report.notes
+    assert note.endswith(f"the Python that runs Longshore: {sys.executable} -m pip install {package}")
+    assert note in report.text
+
+
+def test_a_missing_part_of_a_package_that_is_there_cannot_be_installed(tmp_path: Path) -> None:
+    assert report_of(tmp_path, "def main():\n  import json.no_such_part\n").notes == ()
+
+
+def test_where_a_thread_is_begins_with_the_users_code(tmp_path: Path) -> None:
+    source = "import sys, json\ndef main():\n    return json.loads('[1]', object_hook=None, parse_int=look)\n"
+    module = make_module(tmp_path, source + "def look(text):\n    return sys._getframe()\n")
+    (frame,) = module.main()
+    frames = users_stack(frame, str(tmp_path))
+    assert [(frame.line, frame.function) for frame in frames if frame.is_users] == [(3, "main"), (5, "look")]
+    assert frames[0].function == "main"
+    assert frames[1].file.endswith("json/__init__.py")
+    assert users_stack(frame, "", "") == ()

@@ -289,3 +289,50 @@ async def test_a_shutdown_that_fails_is_raised() -> None:
         await server.shutdown()
     assert str(caught.value.__cause__) == "cannot flush"
     server.close()
+
+
+class CleansUp:
+    """An application whose lifespan has something to do when it is cancelled."""
+
+    def __init__(self, *, ends: bool = True) -> None:
+        self.steps: list[str] = []
+        self.is_up = asyncio.Event()
+        self.may_end = asyncio.Event()
+        if ends:
+            self.may_end.set()
+
+    async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await receive()
+            self.is_up.set()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            await self.may_end.wait()
+            self.steps.append("cleaned up")
+
+
+async def test_a_shutdown_waits_for_what_the_application_still_does() -> None:
+    app = CleansUp()
+    server = WorkerServer(app, [])
+    await server.start()
+    await server.shutdown()
+    assert app.steps == ["cleaned up"]
+    server.close()
+
+
+async def test_a_shutdown_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longshore.runtime.worker.lifespan.STOP_S", 0.0)
+    app = CleansUp(ends=False)
+    server = WorkerServer(app, [])
+    await server.start()
+    await server.shutdown()
+    assert app.steps == []
+    app.may_end.set()
+    while not app.steps:
+        await asyncio.sleep(0)
+    server.close()

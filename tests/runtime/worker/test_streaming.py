@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,8 @@ from tests.runtime.worker.driver import Call, call, make_app
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from longshore.runtime.worker.app import WorkerApp
 
 HEAD = "from longshore.workers import *\nimport asyncio\n"
 
@@ -183,3 +185,36 @@ def test_as_bytes_takes_what_has_bytes() -> None:
     assert len(as_bytes(memoryview(b"\x00\x00\x00\x00").cast("I"))) == 4
     with pytest.raises(TypeError, match=r"must consist of bytes, not str; use \.encode"):
         as_bytes("x")
+
+
+class SlowToStop(Call):
+    """A server whose ``send()`` takes a moment to end when it is cancelled."""
+
+    def __init__(self, app: WorkerApp) -> None:
+        super().__init__(app)
+        self.is_sending = asyncio.Event()
+        self.log: list[str] = []
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.is_sending.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            self.log.append("ended")
+
+
+async def test_nobody_sends_the_head_any_more_when_its_response_has_failed(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    source = (
+        f"{HEAD}async def chunks(env):\n  await env.GATE.wait()\n  raise ValueError('x')\n  yield b''\n"
+        "def on_fetch(request, env):\n  return Response(chunks(env))"
+    )
+    app, recorder = make_app(tmp_path, source, env={"GATE": gate})
+    one = SlowToStop(app)
+    task = one.start()
+    await one.is_sending.wait()
+    gate.set()
+    await task
+    assert one.log == ["ended"]
+    assert [each.report.message for each in recorder.failures] == ["x"]

@@ -205,6 +205,35 @@ async def test_drain_gives_up_on_what_refuses_to_be_cancelled(tmp_path: Path, mo
     await app.drain(10)
 
 
+HANGS = (
+    f"{HEAD}async def on_fetch(request, env):\n  env.THERE.set()\n  try:\n    await env.GATE.wait()\n"
+    "  finally:\n    env.LOG.append('once')\n    try:\n      await env.GATE.wait()\n"
+    "    finally:\n      env.LOG.append('twice')\n"
+)
+
+
+@pytest.mark.parametrize("has_left", [True, False])
+async def test_drain_cancels_again_what_hangs_in_its_cleaning_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_left: bool
+) -> None:
+    monkeypatch.setattr("longshore.runtime.worker.work.CANCEL_GRACE_S", 0.01)
+    there, log = asyncio.Event(), list[str]()
+    app, recorder = make_app(tmp_path, HANGS, env={"THERE": there, "GATE": asyncio.Event(), "LOG": log})
+    one = Call(app)
+    task = one.start()
+    await there.wait()
+    if has_left:
+        one.leave()
+        while not log:
+            await asyncio.sleep(0)
+    assert await app.drain(0) == (1, 0)
+    await task
+    assert log == ["once", "twice"]
+    assert one.status == (0 if has_left else 503)
+    assert recorder.failures == []
+    assert recorder.finished[0].outcome == "canceled"
+
+
 async def test_cancelled_drain_changes_nothing(tmp_path: Path) -> None:
     there, gate = asyncio.Event(), asyncio.Event()
     app, _ = make_app(tmp_path, WAITING, env={"THERE": there, "GATE": gate})

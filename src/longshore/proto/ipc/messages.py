@@ -29,6 +29,7 @@ __all__ = [
     "ScheduledFinished",
     "SourceFrame",
     "Start",
+    "StillBooting",
     "WorkerMessage",
     "ZygoteMessage",
     "ZygoteReady",
@@ -47,6 +48,10 @@ class SourceFrame(msgspec.Struct, frozen=True, kw_only=True):
     """Number of ``source[0]``."""
     source: tuple[str, ...] = ()
     """Lines around ``line``."""
+    column: int = 0
+    """Where in ``line`` the error is, counted from 1 in characters; 0 when that is not known."""
+    end_column: int = 0
+    """Behind its last character; 0 when that is not known or in another line."""
     is_users: bool = False
     """True for files of the project, False for libraries and our own."""
 
@@ -83,6 +88,8 @@ class Start(_Message, frozen=True, kw_only=True):
     log_requests: bool = True
     log_connections: bool = False
     urls: tuple[str, ...] = ()
+    boot_timeout_s: float = 0.0
+    """When the host loses its patience, so that the worker can say in time what it waits for; 0: it never does."""
 
 
 class Drain(_Message, frozen=True, kw_only=True):
@@ -122,6 +129,13 @@ class BootFailed(_Message, frozen=True, kw_only=True):
     """The user's module cannot be run. The process ends with exit code 3."""
 
     report: ErrorReport
+
+
+class StillBooting(_Message, frozen=True, kw_only=True):
+    """Where the module is while its import takes long; the last one is told when the time is up."""
+
+    frames: tuple[SourceFrame, ...]
+    """Outermost first, from the first frame of the user's on."""
 
 
 class HandOver(_Message, frozen=True, kw_only=True):
@@ -263,6 +277,7 @@ HostMessage: TypeAlias = Start | Drain | Adopt | FireScheduled
 WorkerMessage: TypeAlias = (
     Ready
     | BootFailed
+    | StillBooting
     | HandOver
     | Drained
     | RequestFinished

@@ -14,12 +14,14 @@ what is kept, so a relay may forward ``raw`` without looking.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from longshore.proto.postgres.constants import BACKEND_LIMITS, FRONTEND_LIMITS, BackendType
 from longshore.proto.postgres.violation import ProtocolViolation
 from longshore.proto.postgres.wire import HEADER, LENGTH_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "BULK_TYPES",
@@ -64,8 +66,8 @@ class Run(NamedTuple):
     """Whole messages of types that the caller does not want to see."""
 
     raw: bytes
-    count: int
-    """How many messages."""
+    messages: int
+    """How many."""
 
 
 class FrameStart(NamedTuple):

@@ -5,8 +5,7 @@ Each function takes the bytes behind the length word and gives the message or ra
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from longshore.proto.postgres.backend_messages import (
     AuthenticationCleartextPassword,
@@ -53,6 +52,9 @@ from longshore.proto.postgres.constants import (
 from longshore.proto.postgres.frontend_messages import CopyData, CopyDone
 from longshore.proto.postgres.violation import ProtocolViolation
 from longshore.proto.postgres.wire import Payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["BACKEND_PARSERS", "parse_backend", "read_cancel_key"]
 
@@ -107,7 +109,9 @@ def parse_backend_key_data(reader: Payload) -> BackendKeyData:
 def read_cancel_key(reader: Payload) -> bytes:
     """Return the rest as the key of BackendKeyData or CancelRequest."""
     if not MIN_CANCEL_KEY_BYTES <= reader.remaining <= MAX_CANCEL_KEY_BYTES:
-        reader.fail(f"cancel key of {reader.remaining} bytes, expected {MIN_CANCEL_KEY_BYTES} to {MAX_CANCEL_KEY_BYTES}")
+        reader.fail(
+            f"cancel key of {reader.remaining} bytes, expected {MIN_CANCEL_KEY_BYTES} to {MAX_CANCEL_KEY_BYTES}"
+        )
     return reader.rest()
 
 

@@ -5,8 +5,7 @@ Each function takes the bytes behind the length word and gives the message or ra
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from longshore.proto.postgres.constants import AuthReply, FrontendType
 from longshore.proto.postgres.frontend_messages import (
@@ -31,6 +30,9 @@ from longshore.proto.postgres.frontend_messages import (
 )
 from longshore.proto.postgres.violation import ProtocolViolation
 from longshore.proto.postgres.wire import Payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["FRONTEND_PARSERS", "parse_frontend"]
 

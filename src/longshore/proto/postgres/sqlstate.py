@@ -5,8 +5,10 @@ The names are the manual's condition names in capitals. The table is checked for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["CONDITIONS", "SQLSTATES", "condition_name", "is_class", "make_table"]
 

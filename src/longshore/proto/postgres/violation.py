@@ -1,10 +1,10 @@
-"""The one exception of every parser and state machine of this package (PURE)."""
+"""What parsers, state machines and authentication raise (PURE): the first two only ever ``ProtocolViolation``."""
 
 from __future__ import annotations
 
-from longshore.proto.postgres.sqlstate import PROTOCOL_VIOLATION
+from longshore.proto.postgres.sqlstate import INVALID_PASSWORD, PROTOCOL_VIOLATION
 
-__all__ = ["ProtocolViolation"]
+__all__ = ["AuthenticationFailed", "ProtocolViolation"]
 
 _NO_TYPE = "start-up packet"
 _FIRST_PRINTABLE, _LAST_PRINTABLE = 0x21, 0x7E
@@ -49,3 +49,17 @@ def shown_type(message_type: int | None) -> str:
     if _FIRST_PRINTABLE <= message_type <= _LAST_PRINTABLE:
         return f"message {chr(message_type)!r}"
     return f"message 0x{message_type:02x}"
+
+
+class AuthenticationFailed(Exception):
+    """One side could not prove who it is.
+
+    Attributes:
+        reason: as a phrase, and never why a password was wrong.
+        sqlstate: ``28P01`` for a wrong password, ``28000`` when the method itself is refused.
+    """
+
+    def __init__(self, reason: str, *, sqlstate: str = INVALID_PASSWORD) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sqlstate = sqlstate

@@ -25,6 +25,7 @@ __all__ = [
     "ReloadStarted",
     "Reloaded",
     "RestartScheduled",
+    "Serving",
     "Stopped",
     "WatchFailed",
     "WorkerExited",
@@ -70,6 +71,14 @@ class WorkerReady:
     is_reload: bool
     is_broken: bool = False
     """True: it serves the page that shows why the module cannot be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The first worker is ready: from now on connections are answered."""
+
+    urls: tuple[str, ...]
+    """The one to show first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,7 @@ class WorkerExited:
     code: int
     """Exit code; negative: the signal that ended it."""
     was_expected: bool
+    """True also of one that ended before it was ready: ``BootFailure`` says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,7 @@ HostEvent: TypeAlias = (
     | PortTaken
     | WorkerStarting
     | WorkerReady
+    | Serving
     | BootFailure
     | ReloadStarted
     | Reloaded

@@ -224,15 +224,16 @@ class HostState:
         worker = self._workers.pop(worker_id, None)
         if worker is None:
             return
+        place = len(self._actions)
         was_expected = worker.phase in {Phase.DRAINING, Phase.ENDING}
-        self._actions.append(AnnounceExit(worker_id, code, was_expected))
-        if was_expected:
-            return
         is_coming = self._coming is not None and worker.generation == self._coming.number
-        if worker.phase is Phase.STARTING or is_coming:
+        if not was_expected and (worker.phase is Phase.STARTING or is_coming):
             self._boot_failed(now, worker, f"worker {worker_id} {_how_it_ended(code)} before it was ready")
-        else:
+            # A person who is told why the boot failed need not be told once more that the process is gone.
+            was_expected = any(isinstance(action, AnnounceBootFailure) for action in self._actions[place:])
+        elif not was_expected:
             self._crashed(now, worker)
+        self._actions.insert(place, AnnounceExit(worker_id, code, was_expected))
 
     def _crashed(self, now: float, worker: Worker) -> None:
         if now - worker.ready_at >= self._rules.stable_after_s:

@@ -204,6 +204,7 @@ class AnnounceExit:
     worker_id: int
     code: int
     was_expected: bool
+    """True also of one that ended before it was ready, when a boot failure says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from longshore.config.model import WorkerConfig
 from longshore.proto.ipc.messages import ErrorReport, Start
 
 if TYPE_CHECKING:
+    from longshore.proto.ipc.messages import SourceFrame
     from longshore.runtime.host.options import HostOptions
 
 __all__ = ["broken_config", "silent_failure", "start_message"]
@@ -26,6 +27,7 @@ def start_message(config: WorkerConfig, worker_id: int, options: HostOptions, ur
         log_requests=options.log_requests,
         log_connections=options.log_connections,
         urls=urls,
+        boot_timeout_s=options.boot_timeout_s,
     )
 
 
@@ -43,6 +45,17 @@ def broken_config(config: WorkerConfig, report: ErrorReport) -> WorkerConfig:
     )
 
 
-def silent_failure(reason: str) -> ErrorReport:
-    """Return the report on a worker that could not report itself."""
-    return ErrorReport(type="BootFailure", message=reason, text=reason)
+def silent_failure(reason: str, frames: tuple[SourceFrame, ...] = ()) -> ErrorReport:
+    """Return the report on a worker that could not report itself.
+
+    Args:
+        reason: what the host knows.
+        frames: where the worker was when it was last heard of.
+    """
+    places = (f'  File "{frame.file}", line {frame.line}, in {frame.function}{_code(frame)}' for frame in frames)
+    return ErrorReport(type="BootFailure", message=reason, text="\n".join([reason, *places]), frames=frames)
+
+
+def _code(frame: SourceFrame) -> str:
+    index = frame.line - frame.first_line
+    return f"\n    {frame.source[index].strip()}" if 0 <= index < len(frame.source) else ""

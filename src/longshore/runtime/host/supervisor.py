@@ -17,7 +17,17 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from longshore.aio.tasks import spawn
-from longshore.proto.ipc.messages import BootFailed, Drain, Exited, FireScheduled, Forked, ForkFailed, HandOver, Ready
+from longshore.proto.ipc.messages import (
+    BootFailed,
+    Drain,
+    Exited,
+    FireScheduled,
+    Forked,
+    ForkFailed,
+    HandOver,
+    Ready,
+    StillBooting,
+)
 from longshore.runtime._fdpass import close_all
 from longshore.runtime.host import events as said
 from longshore.runtime.host import lifecycle_model as lc
@@ -35,7 +45,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from longshore.config.model import WorkerConfig
-    from longshore.proto.ipc.messages import ErrorReport, Message
+    from longshore.proto.ipc.messages import ErrorReport, Message, SourceFrame
     from longshore.runtime.host.listener import Listeners
     from longshore.runtime.host.options import HostOptions
     from longshore.runtime.host.zygote_process import ZygoteEvent
@@ -67,11 +77,13 @@ class Supervisor:
         self._links: dict[int, WorkerLink] = {}
         self._configs: dict[int, WorkerConfig] = {}  # by generation
         self._reports: dict[int, ErrorReport] = {}  # by worker, until they are told
+        self._places: dict[int, tuple[SourceFrame, ...]] = {}  # where workers are that take long to boot
         self._failure: ErrorReport | None = None  # what the error page shows
         self._changed: set[str] = set()  # files, until a reload for them has begun
         self._desk = HandOverDesk()
         self._fired = 0
         self._is_zygote_ready = False
+        self._is_serving = False  # a worker was ready
         self._background: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._listeners: Listeners | None = None
@@ -256,6 +268,7 @@ class Supervisor:
         if self._links.pop(worker_id, None) is not None:
             self._feed(lc.WorkerEnded(worker_id, code))
             self._reports.pop(worker_id, None)
+            self._places.pop(worker_id, None)
 
     def _on_worker(self, link: WorkerLink, message: Message, fds: list[int]) -> None:
         match message:
@@ -274,8 +287,14 @@ class Supervisor:
                         is_broken=link.is_broken,
                     )
                 )
+                if not self._is_serving:
+                    self._is_serving = True
+                    self._sink(said.Serving(self.urls))
+                self._places.pop(link.worker_id, None)
                 self._feed(lc.WorkerBecameReady(link.worker_id))
                 self._desk.release(self._serving())
+            case StillBooting(frames=frames):
+                self._places[link.worker_id] = frames
             case BootFailed(report=report):
                 self._reports[link.worker_id] = report
                 self._feed(lc.BootRejected(link.worker_id))
@@ -343,7 +362,8 @@ class Supervisor:
     def _announce(self, action: lc.Action) -> None:
         match action:
             case lc.AnnounceBootFailure(worker_id, is_reload, reason):
-                self._failure = self._reports.pop(worker_id, None) or silent_failure(reason)
+                frames = self._places.get(worker_id, ())
+                self._failure = self._reports.pop(worker_id, None) or silent_failure(reason, frames)
                 self._sink(said.BootFailure(worker_id, self._failure, is_reload))
             case lc.AnnounceReload():
                 paths, self._changed = tuple(sorted(self._changed)), set()

@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from longshore.runtime.worker.failures import answer
 from longshore.runtime.worker.flight import End, Unwatched
+from longshore.runtime.worker.head import send_head
 from longshore.runtime.worker.outcome import OK, finished, settle
 from longshore.runtime.worker.plain_body import without_chunks
 from longshore.runtime.worker.streaming import BODY, START
 from longshore.workers._context import current_context
+from longshore.workers._timed_receive import BodyTimeout, TimedReceive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from longshore.runtime.worker.work import Work
 
 __all__ = ["AsgiServer"]
+
+TEXT = b"text/plain; charset=utf-8"
 
 
 class AsgiServer:
@@ -47,6 +52,7 @@ class AsgiServer:
         self._failures = failures
         self._reporter = reporter
         self._is_dev = is_dev
+        self._body_timeout_s = failures.body_timeout_s
 
     async def http(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
@@ -55,6 +61,8 @@ class AsgiServer:
         scope["env"] = self._env
         send = without_chunks(scope, send)
         relay = _Relay(flight, send, holds_errors=self._is_dev)
+        if self._body_timeout_s:
+            receive = _TimedRequest(receive, self._body_timeout_s, relay)
         token = current_context.set(flight)
         outcome = OK
         try:
@@ -79,24 +87,27 @@ class _Relay:
     and raise the exception behind it, and the exception is what a developer wants to see.
     """
 
-    __slots__ = ("_flight", "_held", "_holds_errors", "_send", "is_complete")
+    __slots__ = ("_flight", "_held", "_holds_errors", "_is_cut", "_send", "is_complete")
 
     def __init__(self, flight: Flight, send: Any, *, holds_errors: bool) -> None:
         self._flight = flight
         self._send = send
         self._holds_errors = holds_errors
         self._held: list[dict[str, Any]] = []
+        self._is_cut = False
         self.is_complete = False
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """Pass a message on."""
+        if self._is_cut:
+            return _drop()
         if message["type"] == START:
             if self._holds_errors and message["status"] == 500:
                 return self._hold(message)
-            self._flight.status = message["status"]
-        elif self._held:
+            return send_head(self._flight, self._send, message)
+        if self._held:
             return self._hold(message)
-        elif not message.get("more_body", False):
+        if not message.get("more_body", False):
             self.is_complete = True
         sent: Awaitable[None] = self._send(message)
         return sent
@@ -111,11 +122,22 @@ class _Relay:
         held, self._held = self._held, []
         for message in held:
             if message["type"] == START:
-                self._flight.status = message["status"]
                 self._holds_errors = False
-            elif not message.get("more_body", False):
+                await send_head(self._flight, self._send, message)
+                continue
+            if not message.get("more_body", False):
                 self.is_complete = True
             await self._send(message)
+
+    async def time_out(self) -> None:
+        """Answer a client that has stopped in mid-body, unless the response has begun; drop what comes from now on.
+
+        Here and not by ``settle()``: frameworks make a 500 of an error of ``receive()``.
+        """
+        if not self._flight.status and not self._is_cut:
+            self._is_cut = self.is_complete = True
+            self._held.clear()
+            await answer(self._flight, self._send, 408, TEXT, b"Request Timeout\n", is_last=True)
 
     def check_complete(self) -> None:
         """Judge what an application that has returned leaves behind.
@@ -128,3 +150,24 @@ class _Relay:
         if not self._flight.status:
             raise RuntimeError("the application did not generate a response")
         raise RuntimeError("the application returned without completing its response")
+
+
+class _TimedRequest(TimedReceive):
+    """The application's ``receive()``."""
+
+    __slots__ = ("_relay",)
+
+    def __init__(self, receive: Any, timeout_s: float, relay: _Relay) -> None:
+        super().__init__(receive, timeout_s)
+        self._relay = relay
+
+    async def __call__(self) -> Any:
+        try:
+            return await super().__call__()
+        except BodyTimeout:
+            await self._relay.time_out()
+            raise
+
+
+async def _drop() -> None:
+    pass

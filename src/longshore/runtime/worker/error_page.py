@@ -95,13 +95,23 @@ def _frame(frame: SourceFrame, *, is_open: bool) -> str:
     place = f'<span class="file">{escape(frame.file)}</span>:{frame.line}{function}'
     if not frame.source:
         return f'<p class="frame">{place}</p>'
-    rows = "".join(_row(number, line, frame.line) for number, line in enumerate(frame.source, frame.first_line))
+    rows = "".join(_row(number, line, frame) for number, line in enumerate(frame.source, frame.first_line))
     return f'<details class="frame"{" open" if is_open else ""}><summary>{place}</summary><pre>{rows}</pre></details>'
 
 
-def _row(number: int, line: str, marked: int) -> str:
-    css = ' class="marked"' if number == marked else ""
-    return f"<span{css}><i>{number}</i>{escape(line)}\n</span>"
+def _row(number: int, line: str, frame: SourceFrame) -> str:
+    if number != frame.line:
+        return f"<span><i>{number}</i>{escape(line)}\n</span>"
+    return f'<span class="marked"><i>{number}</i>{_underlined(line, frame)}\n</span>'
+
+
+def _underlined(line: str, frame: SourceFrame) -> str:
+    """Return a line with the part that is wrong underlined, where that is known."""
+    if not 0 < frame.column <= len(line) + 1:
+        return escape(line)
+    begin, end = frame.column - 1, max(frame.column, frame.end_column - 1)
+    # Behind the last character there is nothing to underline but a space.
+    return f"{escape(line[:begin])}<u>{escape(line[begin:end]) or ' '}</u>{escape(line[end:])}"
 
 
 def _request(context: RequestContext) -> Iterator[str]:

@@ -30,6 +30,7 @@ section > details > pre { border: 1px solid var(--line); border-radius: 6px; pad
 pre span { display: block; padding: 0 .7rem; border-left: 3px solid transparent; min-width: max-content; }
 pre span.marked { background: var(--mark); border-left-color: var(--edge); }
 pre i { display: inline-block; width: 3.2rem; color: var(--dim); font-style: normal; user-select: none; }
+pre u { text-decoration: underline wavy var(--error); text-underline-offset: 3px; }
 table { border-collapse: collapse; }
 th { text-align: left; font-weight: normal; padding: .1rem 1.5rem .1rem 0; vertical-align: top; white-space: nowrap; }
 td { overflow-wrap: anywhere; }

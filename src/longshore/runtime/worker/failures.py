@@ -38,6 +38,7 @@ class Failures:
         self._reporter = reporter
         self._is_dev = is_dev
         self.disconnect_grace_s = config.serve.disconnect_grace_s
+        self.body_timeout_s = config.serve.body_timeout_s
         # Called with where, the context and the exception itself: a test in the same process wants to raise it.
         self.on_failure: Callable[[str, RequestContext, BaseException], None] | None = None
 
@@ -72,14 +73,18 @@ class Failures:
         await answer(flight, send, 500, *self.page(flight, report))
 
 
-async def answer(flight: Flight, send: Any, status: int, content_type: bytes, body: bytes) -> None:
-    """Send a whole response of the runtime's own."""
+async def answer(
+    flight: Flight, send: Any, status: int, content_type: bytes, body: bytes, *, is_last: bool = False
+) -> None:
+    """Send a whole response of the runtime's own; ``is_last`` closes the connection behind it."""
     flight.status = status
     headers = [
         (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if is_last:
+        headers.append((b"connection", b"close"))
     if content_type.startswith(b"text/html"):
         headers.append((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -82,6 +82,11 @@ class Flight(RequestContext):
         else:
             self._cancel_task()
 
+    def cancel_again(self) -> None:
+        """Cancel a task that was cancelled before and has not ended: its cleaning up waits for something."""
+        if not self.is_over:
+            self.task.cancel()
+
     def _cancel_task(self) -> None:
         if not self.is_over and self.end is not None:
             self.task.cancel(self.end.value)

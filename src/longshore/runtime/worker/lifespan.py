@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Lifespan", "LifespanFailed"]
 
+STOP_S = 2.0
+"""How long an application may take for its ``finally`` blocks when its lifespan is cancelled."""
+
 
 class LifespanFailed(RuntimeError):
     """The application said that its startup or shutdown failed; the message is the application's."""
@@ -56,7 +59,7 @@ class Lifespan:
         try:
             self._has_started = await self._ask("startup")
         except asyncio.CancelledError:
-            self._task.cancel()
+            await self._stop(self._task)
             raise
 
     async def shutdown(self) -> None:
@@ -74,7 +77,13 @@ class Lifespan:
             if self._task.done() or not await self._ask("shutdown"):
                 raise LifespanFailed("the application ended its lifespan before it was shut down") from self._error()
         finally:
-            self._task.cancel()
+            await self._stop(self._task)
+
+    async def _stop(self, task: asyncio.Task[None]) -> None:
+        """Cancel the application's lifespan and wait for its cleaning up, within reason."""
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=STOP_S)
 
     async def _ask(self, event: str) -> bool:
         """Send an event; True when it was completed, False when the application does not take it."""

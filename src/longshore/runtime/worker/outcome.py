@@ -10,6 +10,7 @@ from longshore.errors import ResetError
 from longshore.proto.ipc.messages import RequestFinished
 from longshore.runtime.worker.failures import answer
 from longshore.runtime.worker.flight import End
+from longshore.workers._timed_receive import BodyTimeout
 
 if TYPE_CHECKING:
     from longshore.runtime.worker.failures import Failures
@@ -35,7 +36,8 @@ async def settle(flight: Flight, exc: BaseException, send: Any, failures: Failur
         raise exc
     if isinstance(exc, asyncio.CancelledError):
         if flight.end is not None:
-            flight.task.uncancel()
+            while flight.task.uncancel():
+                pass
             if flight.end is End.DRAINED and not flight.status:
                 await answer(flight, send, 503, b"text/plain; charset=utf-8", b"Service Unavailable\n")
             return CANCELED
@@ -43,9 +45,23 @@ async def settle(flight: Flight, exc: BaseException, send: Any, failures: Failur
             raise exc
     if _is_for_want_of_a_client(flight, exc):
         return CANCELED
+    if isinstance(exc, BodyTimeout):
+        return await _time_out(flight, send)
+    if flight.end is End.CLIENT_LEFT:
+        # It was cancelled, and says so in another way. Nobody waits for an answer.
+        failures.warn(flight, f"the handler raised {type(exc).__name__} when its client had left: {exc}")
+        return CANCELED
     report = failures.tell(where, flight, exc)
     await failures.answer(flight, report, send)
     return ERROR
+
+
+async def _time_out(flight: Flight, send: Any) -> str:
+    """Tell a client that it has stopped in mid-body (RFC 9110 §15.5.9); it is no failure of the handler's."""
+    if flight.status:
+        return OK if flight.status == 408 else CANCELED
+    await answer(flight, send, 408, b"text/plain; charset=utf-8", b"Request Timeout\n", is_last=True)
+    return OK
 
 
 def _is_for_want_of_a_client(flight: Flight, exc: BaseException) -> bool:

@@ -36,11 +36,11 @@ class _PlainBody:
     """Sends for one cycle, whose connection uvicorn closes after the response, as it does for every such client."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
+        self.cycle = cycle
         self._has_length = False
 
     async def send(self, message: dict[str, Any]) -> None:
-        cycle = self._cycle
+        cycle = self.cycle
         if not cycle.response_started:
             headers = message.get("headers", ())
             self._has_length = any(name.lower() == b"content-length" for name, _ in headers)

@@ -1,6 +1,6 @@
 """uvicorn's HTTP and WebSocket protocols, as a worker needs them: they know when they are idle, and tell who leaves.
 
-On the way of a request this adds a few lines to four of uvicorn's callbacks and one key to the scope, nothing else.
+On the way of a request this adds a few lines to six of uvicorn's callbacks and one key to the scope, nothing else.
 
 What is known about a connection at any time:
 
@@ -22,6 +22,8 @@ from uvicorn.protocols.utils import is_ssl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from longshore.runtime.worker.client import SCOPE_KEY, ClientConnection
+from longshore.runtime.worker.flow import Flow
+from longshore.runtime.worker.target import BadTarget, is_host, split_absolute, with_host
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,6 +47,7 @@ FIRST_REQUEST_TIMEOUT_S = 120.0
 
 # Plain functions: super() makes an object for each call before Python 3.12.
 _data_received = HttpToolsProtocol.data_received
+_on_headers_complete = HttpToolsProtocol.on_headers_complete
 _on_message_begin = HttpToolsProtocol.on_message_begin
 _on_message_complete = HttpToolsProtocol.on_message_complete
 _on_response_complete = HttpToolsProtocol.on_response_complete
@@ -78,18 +81,27 @@ class WorkerProtocol(HttpToolsProtocol):
         # Counts from the second read of a head on; nearly every head comes in one.
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        # Of the request whose head is coming; None until there is one.
+        self._host: bytes | None = None
+        self._has_hosts = False
+        # The last one that was right: clients say the same with each request.
+        self._good_host: bytes | None = None
+        # Why a request is refused, if it is not for its syntax.
+        self._objection = ""
 
     # -- the connection ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Take a connection, new or of another worker."""
         super().connection_made(transport)
+        self.flow = Flow(transport, self.loop)
         self.timeout_keep_alive_task = self.loop.call_later(FIRST_REQUEST_TIMEOUT_S, self.timeout_keep_alive_handler)
         if self._serving.draining is not None:
             self._serving.draining.tend_soon(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered."""
+        self._flow.unwatch()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._end_head()
@@ -100,6 +112,10 @@ class WorkerProtocol(HttpToolsProtocol):
     def is_idle(self) -> bool:
         """True when no request has begun since the last response was complete."""
         return not self._is_in_message and self._is_answered
+
+    @property
+    def _flow(self) -> Flow:
+        return cast("Flow", self.flow)
 
     @property
     def _has_served(self) -> bool:
@@ -145,8 +161,8 @@ class WorkerProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def stop_reading(self) -> None:
-        """Leave what the client sends from now on in the kernel."""
-        self.flow.pause_reading()
+        """Leave what the client sends from now on in the kernel, its end too."""
+        self._flow.stop_reading()
 
     # -- one request -------------------------------------------------------------------------------
 
@@ -163,7 +179,55 @@ class WorkerProtocol(HttpToolsProtocol):
         """Start a request."""
         _on_message_begin(self)
         self._is_in_message = True
+        self._host = None
+        self._has_hosts = False
         self.scope[SCOPE_KEY] = self._client  # type: ignore[literal-required]  # ASGI allows keys of the server
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, as uvicorn does, and note which one is ``Host``."""
+        name = name.lower()
+        if name == b"host":
+            self._has_hosts = self._host is not None
+            self._host = value
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, if it is clear what the request is for (RFC 9112 §3.2).
+
+        Raises:
+            BadTarget: it is not; the parser gives up, and the client is answered with status 400.
+        """
+        if self._has_hosts or self._host is None or self._host != self._good_host:
+            self._check_host()
+        if self.url[:1] != b"/":
+            self._take_absolute_target()
+        _on_headers_complete(self)
+
+    def _check_host(self) -> None:
+        if self._has_hosts:
+            raise self._object("the request has more than one Host")
+        if self._host is None:
+            if self.parser.get_http_version() != "1.0":
+                raise self._object("the request has no Host")
+        elif is_host(self._host):
+            self._good_host = self._host
+        else:
+            raise self._object("the Host of the request is not valid")
+
+    def _take_absolute_target(self) -> None:
+        try:
+            parts = split_absolute(self.url, self.scheme or "http")
+        except BadTarget as exc:
+            raise self._object(str(exc)) from None
+        if parts is not None:
+            authority, self.url = parts
+            with_host(self.headers, authority)
+
+    def _object(self, why: str) -> BadTarget:
+        self._objection = why
+        return BadTarget(why)
 
     def on_chunk_header(self) -> None:
         """Drop the trailers that may follow: one must not be taken for a header (RFC 9110 §6.5.1)."""
@@ -203,6 +267,7 @@ class WorkerProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Give the connection to the WebSocket protocol; a worker that ends takes no new ones."""
+        self._flow.unwatch()
         super().handle_websocket_upgrade()
         self._unset_keepalive_if_required()
         self._is_in_message = False  # what comes now is not HTTP
@@ -232,7 +297,7 @@ class WorkerProtocol(HttpToolsProtocol):
         """Refuse what is no HTTP, unless the client would take that for the answer to a request before it."""
         is_newest = self._is_in_message and self.scope is self._newest_scope and not self.pipeline
         if self._is_answered or (is_newest and not self.cycle.response_started):
-            super().send_400_response(msg)
+            super().send_400_response(self._objection or msg)
         else:
             self.transport.close()
 
@@ -240,7 +305,7 @@ class WorkerProtocol(HttpToolsProtocol):
         self._end_head()
         if not self._is_answered:  # it was sent behind a request whose response must not suffer
             self.say_close()
-            self.stop_reading()
+            self.flow.pause_reading()
             return
         headers = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[status] + headers % len(reason) + reason.encode())

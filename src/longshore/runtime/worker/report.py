@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import linecache
 import os
+import sys
 import traceback
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from longshore.compat.hints import import_hint
+import msgspec
+
+from longshore.compat.hints import import_hint, install_hint
 from longshore.errors import PolicyDenied
 from longshore.proto.ipc.messages import ErrorReport, SourceFrame
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
-__all__ = ["error_report"]
+__all__ = ["error_report", "users_stack"]
 
 LINES_BEFORE = 5
 LINES_AFTER = 4
@@ -57,6 +61,20 @@ def error_report(exc: BaseException, project_dir: str = "", module_root: str = "
         name = type_name(type(exc))
         text = f"{name}: <it cannot be described: {type(failure).__name__}>\n"
         return ErrorReport(type=name, message="", text=text)
+
+
+def users_stack(frame: FrameType, project_dir: str = "", module_root: str = "") -> tuple[SourceFrame, ...]:
+    """Describe where a thread is: from the outermost frame of the user's on, nothing when there is none.
+
+    Args:
+        frame: the innermost one.
+        project_dir: files below are the user's, except installed libraries.
+        module_root: likewise.
+    """
+    describer = _Describer(project_dir, module_root)
+    stack = [(each.f_code, line) for each, line in traceback.walk_stack(frame) if not _is_own(each.f_code.co_filename)]
+    frames = [describer.frame(code.co_filename, line, code.co_qualname) for code, line in reversed(stack)]
+    return tuple(dropwhile(lambda each: not each.is_users, frames))[-MAX_FRAMES:]
 
 
 def type_name(cls: type) -> str:
@@ -99,14 +117,22 @@ class _Describer:
         return self._report(cause, f"{type_name(type(cause))}: {_message(cause)}\n", _notes(cause), seen)
 
     def _frames(self, exc: BaseException) -> tuple[SourceFrame, ...]:
-        found = [self._frame(*place) for place in _places(exc.__traceback__)]
+        found = [self.frame(*place) for place in _places(exc.__traceback__)]
         if isinstance(exc, SyntaxError) and exc.filename and exc.lineno:
-            found.append(self._frame(exc.filename, exc.lineno, ""))
+            found.append(self._syntax_frame(exc, exc.filename, exc.lineno))
         if len(found) > MAX_FRAMES:  # endless recursion: its beginning and its end tell
             found = [*found[: MAX_FRAMES // 2], *found[-MAX_FRAMES // 2 :]]
         return tuple(found)
 
-    def _frame(self, file: str, line: int, function: str) -> SourceFrame:
+    def _syntax_frame(self, exc: SyntaxError, file: str, line: int) -> SourceFrame:
+        """Return the place of a syntax error, with its column: nothing was running there."""
+        end = exc.end_offset if exc.end_lineno == line else None
+        return msgspec.structs.replace(
+            self.frame(file, line, ""), column=max(0, exc.offset or 0), end_column=max(0, end or 0)
+        )
+
+    def frame(self, file: str, line: int, function: str) -> SourceFrame:
+        """Return one level of a traceback."""
         first = max(1, line - LINES_BEFORE)
         lines = linecache.getlines(file)[first - 1 : line + LINES_AFTER]
         return SourceFrame(
@@ -173,8 +199,19 @@ def _notes(exc: BaseException) -> tuple[str, ...]:
         return (*notes, POLICY_NOTE.format(address=exc.address))
     if not isinstance(exc, ModuleNotFoundError):
         return notes
-    hint = SRC_NOTE if str(exc.name).partition(".")[0] == "src" else import_hint(exc.name)
+    hint = _hint(str(exc.name or ""))
     return notes if hint is None else (*notes, hint)
+
+
+def _hint(module: str) -> str | None:
+    """Return what to do about a module that was not found."""
+    name = module.partition(".")[0]
+    if name == "src":
+        return SRC_NOTE
+    if (hint := import_hint(module)) is not None:
+        return hint
+    # Of a package that is there, only a part is missing.
+    return None if name in sys.modules else install_hint(module, sys.executable)
 
 
 def _may_be_allowed(exc: PolicyDenied) -> bool:

@@ -45,6 +45,13 @@ class ChannelReporter:
         except RuntimeError:  # the loop is closed: the process ends
             pass
 
+    def send_at_once(self, message: WorkerMessage) -> None:
+        """Pass ``message`` on from another thread though the loop may be blocked. Never raises."""
+        try:
+            self._channel.send_at_once(message)
+        except FrameError:  # too long
+            pass
+
     def send_with(self, message: WorkerMessage, fds: Sequence[int] = ()) -> None:
         """Pass ``message`` on with duplicates of ``fds``; only in the thread of the loop. Never raises."""
         try:

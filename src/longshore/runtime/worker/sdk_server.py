@@ -11,6 +11,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from longshore.runtime.worker.entry import missing_handler
+from longshore.runtime.worker.head import send_head
 from longshore.runtime.worker.outcome import OK, finished, settle
 from longshore.runtime.worker.plain_body import without_chunks
 from longshore.runtime.worker.returned import response_of
@@ -54,6 +55,7 @@ class SdkServer:
         self._failures = failures
         self._reporter = reporter
         self._grace_s = failures.disconnect_grace_s
+        self._body_timeout_s = failures.body_timeout_s
 
     async def http(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
@@ -65,7 +67,7 @@ class SdkServer:
         token = self._enter(flight, connection)
         is_current, outcome = True, OK
         try:
-            answer = self._fetch(incoming_request(scope, receive), self._env, flight)
+            answer = self._fetch(incoming_request(scope, receive, self._body_timeout_s), self._env, flight)
             if answer.__class__ is CoroutineType:
                 answer = await answer
             if not isinstance(answer, FetchResponse):
@@ -84,7 +86,7 @@ class SdkServer:
             flight.status = status
             if not send_whole(send, status, headers, payload):
                 keep_date(send, headers)
-                await send({"type": START, "status": status, "headers": headers})
+                await send_head(flight, send, {"type": START, "status": status, "headers": headers})
                 await send({"type": BODY, "body": payload})
         except BaseException as exc:  # noqa: BLE001 - settle() knows which ones are not the handler's
             outcome = await settle(flight, exc, send, self._failures)

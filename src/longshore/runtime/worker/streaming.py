@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.aio.tasks import spawn
+from longshore.runtime.worker.head import send_head
 from longshore.sockets._lease import Lease
 from longshore.sockets._readable import ReadableStream
 
@@ -29,6 +30,9 @@ BODY: Final = "http.response.body"
 
 HEAD_DELAY_S: Final = 0.05
 """A person does not notice it, and a refused connection on a local network is known well before."""
+
+STOP_S: Final = 1.0
+"""A head that is being sent ends at once when it is cancelled; no server can make a request wait for longer."""
 
 
 async def send_stream(
@@ -60,6 +64,7 @@ async def send_stream(
         await give_up(source, exc)
         if source is not payload:
             await give_up(payload, exc)
+        await head.stopped()
         raise
 
 
@@ -77,8 +82,7 @@ async def _send_chunks(source: Any, head: _Head, flight: Flight, send: Send) -> 
 
 
 async def _send_empty(flight: Flight, send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-    flight.status = status
-    await send({"type": START, "status": status, "headers": headers})
+    await send_head(flight, send, {"type": START, "status": status, "headers": headers})
     await send({"type": BODY, "body": b""})
 
 
@@ -104,7 +108,7 @@ class _Head:
     def __init__(self, flight: Flight, send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._flight = flight
         self._send = send
-        self._message = {"type": START, "status": status, "headers": headers}
+        self._message: dict[str, Any] = {"type": START, "status": status, "headers": headers}
         self._task: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(HEAD_DELAY_S, self._on_time)
         self.is_sent = False
@@ -124,13 +128,17 @@ class _Head:
         if self._task is not None:
             self._task.cancel()
 
+    async def stopped(self) -> None:
+        """Wait until nobody sends it any more: another head may follow."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=STOP_S)
+
     def _on_time(self) -> None:
         if self._flight.end is None:
             self._task = spawn(self._send_now(), name="head of a response", on_done=_retrieve)
 
     async def _send_now(self) -> None:
-        self._flight.status = self._message["status"]  # type: ignore[assignment] # it is the int put in above
-        await self._send(self._message)
+        await send_head(self._flight, self._send, self._message)
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

@@ -46,9 +46,10 @@ def send_whole(send: Any, status: int, headers: Iterable[tuple[bytes, bytes]], b
     cycle: Any = send.__self__
     if cycle.flow.write_paused or cycle.disconnected or cycle.response_started or cycle.access_log:
         return False
-    if CLOSE_HEADER in cycle.scope["headers"]:
+    line = STATUS_LINE.get(status)
+    if line is None or CLOSE_HEADER in cycle.scope["headers"]:
         return False
-    parts = [STATUS_LINE[status]]
+    parts = [line]
     has_length = False
     for name, value in cycle.default_headers:
         parts += (name, b": ", value, b"\r\n")

@@ -2,8 +2,9 @@
 
 Theory of operation. A request is a ``Flight`` in a set while it is served; nothing else is made for it. Work given to
 ``wait_until`` is a task of its own, so neither the end of the request nor a client that leaves touches it. ``drain()``
-waits for the set to become empty, then for the tasks (a request may start new ones), then cancels what is left. Tasks
-that a handler starts by itself are its own affair: they live as long as the worker.
+waits for the set to become empty, then for the tasks (a request may start new ones), then cancels what is left, and
+once more what has not ended by that. Tasks that a handler starts by itself are its own affair: they live as long as the
+worker.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Work"]
 
 CANCEL_GRACE_S = 1.0
-"""How long cancelled requests and tasks may take for their ``finally`` blocks."""
+"""How long cancelled requests and tasks may take for their ``finally`` blocks, each time they are cancelled."""
 
 ENDING_S = 5.0
 """How long applications that handlers have called may take to shut down."""
@@ -158,13 +159,18 @@ class Work:
             await asyncio.wait(self._tasks, timeout=left_s)
 
     async def _cancel_all(self) -> None:
-        for flight in list(self.flights):
-            flight.cancel(End.DRAINED)
-        for task in list(self._tasks):
-            task.cancel(End.DRAINED.value)
-        deadline = asyncio.get_running_loop().time() + CANCEL_GRACE_S
-        await self._until_idle(deadline)
-        await self._until_done(deadline)
+        """Cancel, and once more what waits for something in a ``finally``; then it is abandoned."""
+        for _ in range(2):
+            for flight in list(self.flights):
+                if flight.end is None:
+                    flight.cancel(End.DRAINED)
+                else:
+                    flight.cancel_again()
+            for task in list(self._tasks):
+                task.cancel(End.DRAINED.value)
+            deadline = asyncio.get_running_loop().time() + CANCEL_GRACE_S
+            await self._until_idle(deadline)
+            await self._until_done(deadline)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

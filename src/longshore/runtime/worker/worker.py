@@ -30,6 +30,7 @@ from longshore.proto.ipc.frames import FrameError
 from longshore.proto.ipc.messages import Adopt, BootFailed, Drain, Drained, FireScheduled, HandOver, Ready
 from longshore.runtime.worker.app import WorkerApp
 from longshore.runtime.worker.boot import import_main, read_sources_afresh
+from longshore.runtime.worker.boot_watch import watching_boot
 from longshore.runtime.worker.entry import find_entry
 from longshore.runtime.worker.report import error_report
 from longshore.runtime.worker.server import WorkerServer
@@ -58,6 +59,9 @@ connection begin any more, and a worker that stopped to accept before that would
 
 CLEANUP_S = 5.0
 """How long the last bytes to clients, and then the application's own shutdown, may take."""
+
+ABANDONED_S = 1.0
+"""The same for the last bytes while requests are left that do not end when they are cancelled."""
 
 logger = logging.getLogger("longshore")
 
@@ -133,12 +137,14 @@ class Worker:
     # -- boot --------------------------------------------------------------------------------------
 
     async def _try_boot(self) -> ErrorReport | None:
+        config = self._config
         try:
-            await self._boot()
+            with watching_boot(self._reporter, self._start.boot_timeout_s, config.project_dir, config.module_root):
+                await self._boot()
         except asyncio.CancelledError:
             raise
         except BaseException as exc:  # noqa: BLE001 - whatever the module raises, SystemExit included, is reported
-            return error_report(exc, self._config.project_dir, self._config.module_root)
+            return error_report(exc, config.project_dir, config.module_root)
         return None
 
     async def _boot(self) -> None:
@@ -236,8 +242,10 @@ class Worker:
 
     async def _clean_up(self) -> None:
         assert self._server is not None
+        assert self._app is not None
+        # The connection of a request that was abandoned stays for ever, and the host would lose its patience.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLEANUP_S):
+            async with asyncio.timeout(ABANDONED_S if self._app.in_flight else CLEANUP_S):
                 await self._server.wait_empty()
         self._server.close()
         for clean_up in (self._server.shutdown, aclose_fetch_clients):
