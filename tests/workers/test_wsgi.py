@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -215,3 +215,29 @@ async def test_wait_until_in_a_loop_of_the_thread(tmp_path: Path, style: str) ->
     assert await app.drain(30) == (0, 0)
     assert log == ["done"]
     assert recorder.failures == []
+
+
+async def test_a_client_that_leaves_in_mid_body_is_no_end_of_the_body() -> None:
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    errors: list[OSError] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        try:
+            environ["wsgi.input"].read()
+        except OSError as exc:
+            errors.append(exc)
+        start_response("200 OK", [])
+        return []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(_message: dict[str, Any]) -> None:
+        return
+
+    scope = Call(app, method="POST", body=(b"half",)).scope
+    await wsgi.as_asgi(app)(scope, receive, send)
+    assert [str(error) for error in errors] == ["the client left before the end of the request body"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from longshore.aio.tasks import spawn
+from longshore.errors import ResetError
 from longshore.workers._asgi_exchange import Exchange
 from longshore.workers._entrypoint import WorkerEntrypoint
 from longshore.workers._gateway import BaseOptions
@@ -109,7 +110,8 @@ class Adapter:
             await self._middleware(scope, receive, send)
             return
         client = _Client(scope.get("longshore.connection"), send)
-        work = self._middleware({**scope, "longshore.client": client}, receive, client.send)
+        upload = _Upload(receive)
+        work = self._middleware({**scope, "longshore.client": client}, upload.receive, client.send)
         task = spawn(work, name="WSGI application")
         try:
             await asyncio.shield(task)
@@ -117,6 +119,22 @@ class Adapter:
             client.is_gone = True
             task.add_done_callback(_retrieve)
             raise
+
+
+class _Upload:
+    """The body of a request. a2wsgi takes a client that leaves for the end of the body, which rule K5 forbids."""
+
+    def __init__(self, receive: Any) -> None:
+        self._receive = receive
+        self._is_complete = False
+
+    async def receive(self) -> Any:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._is_complete = not message.get("more_body", False)
+        elif not self._is_complete:
+            raise ResetError("the client left before the end of the request body", during="read")
+        return message
 
 
 class _Client:
