@@ -36,8 +36,8 @@ def inner_test(function: Any) -> Any:
 def _short_heap() -> None:
     """Hide what is loaded by now from the garbage collector, which every test asks to look for leftovers.
 
-    For each module anew: Django, SQLAlchemy and others come with the first test that needs them, and Hypothesis asks the
-    collector once for each example.
+    For each module anew: Django, SQLAlchemy and others come with the first test that needs them, and Hypothesis asks
+    the collector once for each example.
     """
     gc.collect()
     gc.freeze()

@@ -31,11 +31,11 @@ VERIFIER = make_verifier(b"pencil", salt=b"salt", iterations=5)
 KEYS = derive_keys(b"pencil", b"salt", 5)
 
 
-def server_of(secret, method, **options) -> ServerAuthenticator:
+def server_of(secret: Any, method: AuthMethod, **options: Any) -> ServerAuthenticator:
     return ServerAuthenticator(b"u", secret, method, randomness=RANDOMNESS, **options)
 
 
-def client_of(secret=PLAIN, *, binding=None, **options) -> ClientAuthenticator:
+def client_of(secret: Any = PLAIN, *, binding: bytes | None = None, **options: Any) -> ClientAuthenticator:
     return ClientAuthenticator(Credentials(b"u", secret, **options), nonce=b"client-nonce", binding=binding)
 
 
@@ -69,7 +69,7 @@ def log_in(server: ServerAuthenticator, client: ClientAuthenticator) -> None:
         (VERIFIER, AuthMethod.SCRAM_SHA_256, KEYS),
     ],
 )
-def test_every_method_lets_in(stored, method, secret):
+def test_every_method_lets_in(stored: Secret | None, method: AuthMethod, secret: Any) -> None:
     server, client = server_of(stored, method), client_of(secret)
     log_in(server, client)
     assert client.method is method
@@ -77,13 +77,13 @@ def test_every_method_lets_in(stored, method, secret):
     assert (server.scram_keys is not None) == (method is AuthMethod.SCRAM_SHA_256)
 
 
-def test_scram_with_channel_binding():
+def test_scram_with_channel_binding() -> None:
     server = server_of(VERIFIER, AuthMethod.SCRAM_SHA_256, binding=b"hash")
     log_in(server, client_of(binding=b"hash", binding_policy=BindingPolicy.REQUIRE))
     assert server.scram_keys == KEYS
 
 
-def test_verifier_pass_through():
+def test_verifier_pass_through() -> None:
     first = server_of(VERIFIER, AuthMethod.SCRAM_SHA_256)
     log_in(first, client_of())
     log_in(server_of(VERIFIER, AuthMethod.SCRAM_SHA_256), client_of(first.scram_keys))
@@ -102,7 +102,7 @@ def test_verifier_pass_through():
         (MD5, AuthMethod.SCRAM_SHA_256),
     ],
 )
-def test_wrong_passwords_and_strangers_fail_alike(stored, method):
+def test_wrong_passwords_and_strangers_fail_alike(stored: Secret | None, method: AuthMethod) -> None:
     server = server_of(stored, method)
     with pytest.raises(AuthenticationFailed, match="password authentication failed") as caught:
         log_in(server, client_of())
@@ -112,7 +112,7 @@ def test_wrong_passwords_and_strangers_fail_alike(stored, method):
     assert server.password is None
 
 
-def test_empty_password_is_refused():
+def test_empty_password_is_refused() -> None:
     server = server_of(PlainPassword(b""), AuthMethod.PASSWORD)
     server.start()
     with pytest.raises(AuthenticationFailed, match="empty password"):
@@ -120,7 +120,7 @@ def test_empty_password_is_refused():
 
 
 @pytest.mark.parametrize("message", [m.SASLResponse(b""), m.PasswordMessage(b"x"), m.GSSResponse(b""), m.Sync()])
-def test_server_takes_only_what_it_asked_for(message):
+def test_server_takes_only_what_it_asked_for(message: Any) -> None:
     server = server_of(VERIFIER, AuthMethod.SCRAM_SHA_256)
     server.start()
     with pytest.raises(ProtocolViolation, match="expected password response"):
@@ -129,7 +129,7 @@ def test_server_takes_only_what_it_asked_for(message):
         server.receive(m.SASLInitialResponse(b"SCRAM-SHA-256", b"n,,n=,r=a"))
 
 
-def test_server_says_how_a_p_is_to_be_read():
+def test_server_says_how_a_p_is_to_be_read() -> None:
     server = server_of(VERIFIER, AuthMethod.SCRAM_SHA_256)
     assert server.auth_reply is None
     server.start()
@@ -151,27 +151,27 @@ def test_server_says_how_a_p_is_to_be_read():
         (m.AuthenticationKerberosV5(), PLAIN, "Kerberos"),
     ],
 )
-def test_client_cannot_answer_everything(question, secret, reason):
+def test_client_cannot_answer_everything(question: m.AuthenticationMessage, secret: Any, reason: str) -> None:
     with pytest.raises(AuthenticationFailed, match=reason):
         client_of(secret).receive(question)
 
 
 @pytest.mark.parametrize("question", [m.AuthenticationCleartextPassword(), m.AuthenticationMD5Password(b"1234")])
-def test_client_gives_nothing_weaker_than_allowed(question):
+def test_client_gives_nothing_weaker_than_allowed(question: m.AuthenticationMessage) -> None:
     client = client_of(methods=frozenset({AuthMethod.SCRAM_SHA_256}))
     with pytest.raises(AuthenticationFailed, match="allowed are \\['scram-sha-256'\\]") as caught:
         client.receive(question)
     assert caught.value.sqlstate == "28000"
 
 
-def test_client_does_not_trust_a_server_that_does_not_ask():
+def test_client_does_not_trust_a_server_that_does_not_ask() -> None:
     with pytest.raises(AuthenticationFailed, match="'none'"):
         client_of(methods=frozenset({AuthMethod.MD5})).receive(m.AuthenticationOk())
     with pytest.raises(AuthenticationFailed, match="channel binding is required"):
         client_of(binding=b"h", binding_policy=BindingPolicy.REQUIRE).receive(m.AuthenticationOk())
 
 
-def test_client_does_not_let_a_server_skip_its_proof():
+def test_client_does_not_let_a_server_skip_its_proof() -> None:
     client = client_of()
     client.receive(m.AuthenticationSASL((b"SCRAM-SHA-256",)))
     with pytest.raises(ProtocolViolation, match="AuthenticationOk out of order"):
@@ -185,7 +185,7 @@ def test_client_does_not_let_a_server_skip_its_proof():
 @pytest.mark.parametrize(
     "message", [m.AuthenticationSASLContinue(b""), m.AuthenticationSASLFinal(b""), m.AuthenticationGSSContinue(b"")]
 )
-def test_questions_in_order(before, message):
+def test_questions_in_order(before: list[m.AuthenticationMessage], message: Any) -> None:
     client = client_of()
     for question in before:
         client.receive(question)
@@ -193,17 +193,17 @@ def test_questions_in_order(before, message):
         client.receive(message)
 
 
-def test_only_one_method_is_asked_for():
+def test_only_one_method_is_asked_for() -> None:
     client = client_of()
     client.receive(m.AuthenticationMD5Password(b"1234"))
     with pytest.raises(ProtocolViolation, match="out of order"):
         client.receive(m.AuthenticationCleartextPassword())
 
 
-def test_keys_can_be_remembered():
+def test_keys_can_be_remembered() -> None:
     asked = []
 
-    def remember(password, salt, iterations):
+    def remember(password: bytes, salt: bytes, iterations: int) -> None:
         asked.append((password, salt, iterations))
         return KEYS
 
@@ -212,7 +212,7 @@ def test_keys_can_be_remembered():
     assert asked == [(b"pencil", b"salt", 5)]
 
 
-def test_secrets_as_they_are_stored():
+def test_secrets_as_they_are_stored() -> None:
     assert parse_secret(str(VERIFIER)) == VERIFIER
     assert parse_secret(MD5.value.decode()) == MD5
     assert parse_secret("pencil") == PLAIN
@@ -222,7 +222,7 @@ def test_secrets_as_they_are_stored():
     assert "pencil" not in repr(PLAIN) + repr(Credentials(b"u", PLAIN))
 
 
-def test_md5_is_that_of_postgres():
+def test_md5_is_that_of_postgres() -> None:
     inner = hashlib.md5(b"pencilu").hexdigest()
     assert Md5Hash(b"md5" + inner.encode()) == MD5
     assert md5_answer(MD5, b"salt") == b"md5" + hashlib.md5(inner.encode() + b"salt").hexdigest().encode()

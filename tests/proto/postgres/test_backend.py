@@ -17,7 +17,7 @@ from longshore.proto.postgres.states import IGNORED, RECEIVED, SENT, Phase
 from longshore.proto.postgres.violation import ProtocolViolation
 
 
-def test_login():
+def test_login() -> None:
     state = BackendState()
     state.send(m.NegotiateProtocolVersion(196608))
     state.send(m.AuthenticationMD5Password(b"1234"))
@@ -31,14 +31,14 @@ def test_login():
     assert state.phase is Phase.READY
 
 
-def test_query_before_the_login_is_fatal():
+def test_query_before_the_login_is_fatal() -> None:
     with pytest.raises(ProtocolViolation, match="AUTHENTICATION") as caught:
         BackendState().receive(m.Query(b"select 1"))
     assert caught.value.is_fatal
 
 
 @pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.name)
-def test_every_pair_moves_is_ignored_or_is_a_violation(phase):
+def test_every_pair_moves_is_ignored_or_is_a_violation(phase: Phase) -> None:
     for message_type in range(256):
         state = BackendState(phase)
         if message_type in RECEIVED[phase]:
@@ -54,7 +54,7 @@ def test_every_pair_moves_is_ignored_or_is_a_violation(phase):
 
 
 @pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.name)
-def test_we_send_only_what_is_in_the_table(phase):
+def test_we_send_only_what_is_in_the_table(phase: Phase) -> None:
     for message_type in range(256):
         state = BackendState(phase)
         detail = ord("I") if message_type == ord("Z") else AuthCode.SASL if message_type == ord("R") else 0
@@ -66,7 +66,7 @@ def test_we_send_only_what_is_in_the_table(phase):
 
 
 @pytest.mark.parametrize("phase", sorted(set(Phase) - {Phase.CLOSED}), ids=lambda phase: phase.name)
-def test_a_fatal_error_may_be_sent_at_any_time(phase):
+def test_a_fatal_error_may_be_sent_at_any_time(phase: Phase) -> None:
     state = BackendState(phase)
     state.send(error_response("FATAL", "57P01", "bye"))
     assert state.is_closed
@@ -75,7 +75,7 @@ def test_a_fatal_error_may_be_sent_at_any_time(phase):
 class Server:
     """Does what PostgreSQL may do; ``choose`` decides which."""
 
-    def __init__(self, choose) -> None:
+    def __init__(self, choose: Callable[[list[str]], str]) -> None:
         self.state = BackendState(Phase.READY)
         self.choose = choose
         self.inbox: deque[tuple[int, int]] = deque()
@@ -132,11 +132,13 @@ REQUESTS = [*((ord(letter), 0) for letter in "QPBDECHSSSFddcf"), (ord("D"), ord(
 
 
 @given(data=st.data())
-def test_whatever_is_pipelined_and_whatever_fails_the_client_knows_what_is_due(data):
+def test_whatever_is_pipelined_and_whatever_fails_the_client_knows_what_is_due(data: st.DataObject) -> None:
     """A client sends anything legal without waiting; at the end both agree that nothing is due."""
     server = Server(lambda replies: data.draw(st.sampled_from(replies)))
     client = FrontendState(is_ready=True)
-    for action in data.draw(st.lists(st.sampled_from([*REQUESTS, "work", "work", "read", "read", "read"]), max_size=40)):
+    for action in data.draw(
+        st.lists(st.sampled_from([*REQUESTS, "work", "work", "read", "read", "read"]), max_size=40)
+    ):
         step(client, server, action)
     finish(client, server)
     assert client.is_lost or (client.pending, client.outstanding_syncs) == (0, 0)
@@ -178,5 +180,5 @@ def drain(client: FrontendState, server: Server) -> None:
         client.received(*server.outbox.popleft())
 
 
-def test_server_of_the_model_says_nothing_that_is_not_in_the_manual():
+def test_server_of_the_model_says_nothing_that_is_not_in_the_manual() -> None:
     assert {chr(code) for code in BackendType} >= set("CZTDIEGHNS12nt3V")

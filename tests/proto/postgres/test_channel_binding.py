@@ -19,7 +19,7 @@ EC = ec.generate_private_key(ec.SECP384R1())
 DSA = dsa.generate_private_key(2048)
 
 
-def certificate(key, digest, **options) -> bytes:
+def certificate(key: Any, digest: Any, **options: Any) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
@@ -27,8 +27,10 @@ def certificate(key, digest, **options) -> bytes:
     return made.public_bytes(serialization.Encoding.DER)
 
 
-@pytest.mark.parametrize(("key", "keys_hashes"), [(RSA, (224, 256, 384, 512)), (EC, (224, 256, 384, 512)), (DSA, (224, 256))])
-def test_hash_is_the_one_of_the_signature(key, keys_hashes):
+@pytest.mark.parametrize(
+    ("key", "keys_hashes"), [(RSA, (224, 256, 384, 512)), (EC, (224, 256, 384, 512)), (DSA, (224, 256))]
+)
+def test_hash_is_the_one_of_the_signature(key: Any, keys_hashes: tuple[int, ...]) -> None:
     for bits in keys_hashes:
         der = certificate(key, getattr(hashes, f"SHA{bits}")())
         assert signature_hash(der) == f"sha{bits}"
@@ -36,13 +38,13 @@ def test_hash_is_the_one_of_the_signature(key, keys_hashes):
 
 
 @pytest.mark.parametrize("bits", [224, 256, 384, 512])
-def test_pss_names_its_hash_in_the_parameters(bits):
+def test_pss_names_its_hash_in_the_parameters(bits: int) -> None:
     digest = getattr(hashes, f"SHA{bits}")()
     der = certificate(RSA, digest, rsa_padding=padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH))
     assert signature_hash(der) == f"sha{bits}"
 
 
-def test_ed25519_has_no_channel_binding():
+def test_ed25519_has_no_channel_binding() -> None:
     with pytest.raises(CertificateError, match="no hash"):
         server_end_point(certificate(ed25519.Ed25519PrivateKey.generate(), None))
 
@@ -62,7 +64,7 @@ def sequence(*parts: bytes) -> bytes:
         ("2a864886f70d01010a", sequence(b"\xa0\x09" + sequence(b"\x06\x05" + bytes.fromhex("2b0e03021a"))), "sha256"),
     ],
 )
-def test_md5_and_sha1_become_sha256(identifier, parameters, name):
+def test_md5_and_sha1_become_sha256(identifier: str, parameters: bytes, name: str) -> None:
     oid = bytes.fromhex(identifier)
     der = sequence(sequence(), sequence(b"\x06" + bytes((len(oid),)) + oid + parameters))
     assert signature_hash(der) == name
@@ -86,12 +88,12 @@ def test_md5_and_sha1_become_sha256(identifier, parameters, name):
         ),
     ],
 )
-def test_what_is_no_certificate_is_refused(der):
+def test_what_is_no_certificate_is_refused(der: bytes) -> None:
     with pytest.raises(CertificateError):
         server_end_point(der)
 
 
 @given(st.binary(max_size=40))
-def test_nonsense_is_refused(der):
+def test_nonsense_is_refused(der: bytes) -> None:
     with pytest.raises(CertificateError):
         server_end_point(b"\x30" + der)

@@ -29,18 +29,18 @@ def parse(side: str, case: Case, payload: bytes) -> m.FrontendMessage | m.Backen
 
 
 @cases
-def test_table_parses(side, case):
+def test_table_parses(side: str, case: Case) -> None:
     assert parse(side, case, case.payload) == case.message
 
 
 @cases
-def test_table_serializes(side, case):
+def test_table_serializes(side: str, case: Case) -> None:
     assert serialize(case.message) == case.wire
     assert case.wire[0] == case.message.type
 
 
 @cases
-def test_every_truncation_is_a_violation(side, case):
+def test_every_truncation_is_a_violation(side: str, case: Case) -> None:
     for size in range(len(case.payload)):
         if case.is_open:
             with contextlib.suppress(ProtocolViolation):
@@ -54,7 +54,7 @@ def test_every_truncation_is_a_violation(side, case):
 
 
 @cases
-def test_trailing_data_is_a_violation(side, case):
+def test_trailing_data_is_a_violation(side: str, case: Case) -> None:
     # The key of 3.0 is a shorter one of 3.2.
     if case.is_open or case.name.startswith("key data"):
         assert parse(side, case, case.payload + b"\0")
@@ -63,14 +63,14 @@ def test_trailing_data_is_a_violation(side, case):
         parse(side, case, case.payload + b"\0")
 
 
-def test_table_holds_every_message():
+def test_table_holds_every_message() -> None:
     have = {type(case.message) for _, case in BOTH}
     wanted = {*get_args(m.FrontendMessage), *get_args(m.BackendMessage)}
     assert wanted <= have
 
 
 @pytest.mark.parametrize(("name", "packet", "wire"), STARTUP_CASES, ids=[case[0] for case in STARTUP_CASES])
-def test_startup_packets(name, packet, wire):
+def test_startup_packets(name: str, packet: m.StartupPacket, wire: bytes) -> None:
     assert serialize_startup(packet) == wire
     assert parse_startup(wire[4:]) == packet
     for size in range(4, len(wire) if "cancel 3.2" not in name else 16):
@@ -83,20 +83,22 @@ def test_startup_packets(name, packet, wire):
 
 
 @given(message=frontend_messages)
-def test_frontend_round_trip(message):
+def test_frontend_round_trip(message: m.FrontendMessage | m.BackendMessage) -> None:
     wire = serialize(message)
     assert parse_frontend(wire[0], wire[5:]) == message
     assert int.from_bytes(wire[1:5], "big") == len(wire) - 1
 
 
 @given(message=backend_messages)
-def test_backend_round_trip(message):
+def test_backend_round_trip(message: m.FrontendMessage | m.BackendMessage) -> None:
     wire = serialize(message)
     assert parse_backend(wire[0], wire[5:]) == message
 
 
 @given(message_type=st.integers(0, 255), payload=st.binary(max_size=60), auth_reply=st.sampled_from(AuthReply))
-def test_nonsense_of_a_client_is_a_violation_or_a_message(message_type, payload, auth_reply):
+def test_nonsense_of_a_client_is_a_violation_or_a_message(
+    message_type: int, payload: bytes, auth_reply: AuthReply
+) -> None:
     try:
         message = parse_frontend(message_type, payload, auth_reply=auth_reply)
     except ProtocolViolation as exc:
@@ -106,7 +108,7 @@ def test_nonsense_of_a_client_is_a_violation_or_a_message(message_type, payload,
 
 
 @given(message_type=st.sampled_from(BackendType), payload=st.binary(max_size=60))
-def test_nonsense_of_a_server_is_a_violation_or_a_message(message_type, payload):
+def test_nonsense_of_a_server_is_a_violation_or_a_message(message_type: int, payload: bytes) -> None:
     try:
         message = parse_backend(message_type, payload)
     except ProtocolViolation as exc:
@@ -116,7 +118,9 @@ def test_nonsense_of_a_server_is_a_violation_or_a_message(message_type, payload)
 
 
 @given(message=frontend_messages | backend_messages, place=st.integers(0), bit=st.integers(0, 7))
-def test_a_flipped_bit_is_a_violation_or_another_message(message, place, bit):
+def test_a_flipped_bit_is_a_violation_or_another_message(
+    message: m.FrontendMessage | m.BackendMessage, place: int, bit: int
+) -> None:
     wire = bytearray(serialize(message))
     wire[place % len(wire)] ^= 1 << bit
     for parser in (parse_frontend, parse_backend):
@@ -125,7 +129,7 @@ def test_a_flipped_bit_is_a_violation_or_another_message(message, place, bit):
 
 
 @given(payload=st.binary(max_size=80))
-def test_nonsense_at_start_is_a_violation_or_a_packet(payload):
+def test_nonsense_at_start_is_a_violation_or_a_packet(payload: bytes) -> None:
     try:
         packet = parse_startup(payload)
     except ProtocolViolation as exc:
@@ -156,7 +160,7 @@ def test_nonsense_at_start_is_a_violation_or_a_packet(payload):
         (parse_backend, b"v\0\0\0\x0c\0\x03\0\0\xff\xff\xff\xff", "options announced"),
     ],
 )
-def test_violation_says_what_is_wrong(parser, wire, reason):
+def test_violation_says_what_is_wrong(parser: Callable[[int, bytes], object], wire: bytes, reason: str) -> None:
     with pytest.raises(ProtocolViolation, match=reason) as caught:
         parser(wire[0], wire[5:])
     assert caught.value.sqlstate == "08P01"
@@ -176,23 +180,23 @@ def test_violation_says_what_is_wrong(parser, wire, reason):
         m.AuthenticationSASL((b"",)),
     ],
 )
-def test_what_does_not_fit_the_wire_is_refused(message):
+def test_what_does_not_fit_the_wire_is_refused(message: m.FrontendMessage | m.BackendMessage) -> None:
     with pytest.raises(ArgumentValueError):
         serialize(message)
 
 
 @pytest.mark.parametrize("packet", [m.StartupMessage(((b"", b"x"),)), m.CancelRequest(2**31, b"abcd")])
-def test_startup_packet_that_does_not_fit_is_refused(packet):
+def test_startup_packet_that_does_not_fit_is_refused(packet: m.StartupPacket) -> None:
     with pytest.raises(ArgumentValueError):
         serialize_startup(packet)
 
 
-def test_secrets_do_not_show():
+def test_secrets_do_not_show() -> None:
     for message in (m.PasswordMessage(b"hush"), m.SASLResponse(b"hush"), m.BackendKeyData(1, b"hush")):
         assert "hush" not in repr(message)
     assert "hush" not in repr(m.CancelRequest(1, b"hush"))
 
 
-def test_types_are_those_of_the_manual():
+def test_types_are_those_of_the_manual() -> None:
     assert {chr(code) for code in FrontendType} == set("BCdcfDEHFPpQSX")
     assert {chr(code) for code in BackendType} == set("RK23CWdcGHDIEVvnNAtS1sZT")

@@ -17,7 +17,7 @@ from longshore.proto.postgres.errors import (
 from longshore.proto.postgres.violation import ProtocolViolation
 
 
-def test_error_has_the_fields_that_clients_read():
+def test_error_has_the_fields_that_clients_read() -> None:
     error = error_response("ERROR", "53300", "no slot", detail="20 of 20", hint="raise size")
     assert error.fields == (
         (b"S", b"ERROR"),
@@ -33,31 +33,31 @@ def test_error_has_the_fields_that_clients_read():
     assert parse_backend(wire[0], wire[5:]) == error
 
 
-def test_what_was_not_sent_is_empty():
+def test_what_was_not_sent_is_empty() -> None:
     error = m.ErrorResponse(())
     assert (error.severity, error.sqlstate, error.message, error.detail, error.hint) == ("", "", "", None, None)
     assert m.ErrorResponse(((b"S", b"FEHLER"), (b"M", b"\xff"))).severity == "FEHLER"
     assert m.ErrorResponse(((b"M", b"\xff"),)).message == "�"
 
 
-def test_a_quoted_nul_does_not_end_the_field():
+def test_a_quoted_nul_does_not_end_the_field() -> None:
     assert error_response("ERROR", "08P01", "a\0b").message == "a\\0b"
     assert serialize(error_response("ERROR", "08P01", "\ud800"))
 
 
 @pytest.mark.parametrize("code", ["", "1234", "123456", "0Ä000"])
-def test_code_must_be_one(code):
+def test_code_must_be_one(code: str) -> None:
     with pytest.raises(ArgumentValueError, match="sqlstate"):
         error_response("ERROR", code, "x")
 
 
-def test_notices():
+def test_notices() -> None:
     notice = notice_response("WARNING", "01000", "pinned", hint="use SET LOCAL")
     assert isinstance(notice, m.NoticeResponse)
     assert notice.hint == "use SET LOCAL"
 
 
-def test_only_fatal_and_panic_end_the_session():
+def test_only_fatal_and_panic_end_the_session() -> None:
     assert [is_session_end(error_response(severity, "57P01", "x")) for severity in ("ERROR", "FATAL", "PANIC")] == [
         False,
         True,
@@ -65,7 +65,7 @@ def test_only_fatal_and_panic_end_the_session():
     ]
 
 
-def test_violations_are_answered():
+def test_violations_are_answered() -> None:
     fatal = violation_response(ProtocolViolation("bad", message_type=ord("Q"), is_fatal=True))
     assert (fatal.severity, fatal.sqlstate, fatal.message) == ("FATAL", "08P01", "bad (in message 'Q', at byte 0)")
     assert violation_response(ProtocolViolation("bad", message_type=7)).severity == "ERROR"
@@ -73,5 +73,5 @@ def test_violations_are_answered():
     assert "start-up packet" in str(ProtocolViolation("bad"))
 
 
-def test_letters_are_those_of_the_manual():
+def test_letters_are_those_of_the_manual() -> None:
     assert b"".join(sorted(FIELD_CODES.values())) == b"CDFHLMPRSVWcdnpqst"

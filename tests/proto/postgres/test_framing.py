@@ -33,7 +33,7 @@ def read_all(reader: FrameReader, chunks: list[bytes]) -> list[object]:
     return [event for chunk in chunks for event in reader.receive_data(chunk)]
 
 
-def test_many_messages_in_one_buffer():
+def test_many_messages_in_one_buffer() -> None:
     frames = backend_reader().receive_data(WIRE)
     assert [(frame.type, frame.payload) for frame in frames if isinstance(frame, Frame)] == [
         (case.wire[0], case.payload) for case in BACKEND_CASES
@@ -43,7 +43,7 @@ def test_many_messages_in_one_buffer():
     ]
 
 
-def test_byte_by_byte():
+def test_byte_by_byte() -> None:
     for reader, table in ((backend_reader(), BACKEND_CASES), (frontend_reader(), FRONTEND_CASES)):
         wire = b"".join(case.wire for case in table)
         frames = read_all(reader, [wire[i : i + 1] for i in range(len(wire))])
@@ -52,7 +52,7 @@ def test_byte_by_byte():
 
 
 @pytest.mark.parametrize("case", BACKEND_CASES, ids=lambda case: case.name)
-def test_every_truncation_waits_for_more(case):
+def test_every_truncation_waits_for_more(case: Case) -> None:
     for size in range(len(case.wire)):
         reader = backend_reader()
         assert reader.receive_data(case.wire[:size]) == []
@@ -62,7 +62,9 @@ def test_every_truncation_waits_for_more(case):
 
 
 @given(messages=st.lists(backend_messages, max_size=12), cuts=st.lists(st.integers(0), max_size=12), data=st.data())
-def test_any_chunking_gives_the_same_bytes(messages, cuts, data):
+def test_any_chunking_gives_the_same_bytes(
+    messages: list[m.BackendMessage], cuts: list[int], data: st.DataObject
+) -> None:
     wire = b"".join(map(serialize, messages))
     bound = data.draw(st.integers(0, 30))
     merged = data.draw(st.sampled_from([(), BULK_TYPES, tuple(BACKEND_LIMITS)]))
@@ -83,7 +85,7 @@ def whole_messages(events: list[object]) -> int:
     )
 
 
-def test_rows_are_merged_into_runs():
+def test_rows_are_merged_into_runs() -> None:
     reader = backend_reader(merged=BULK_TYPES)
     assert reader.receive_data(ROW * 3 + TAG + ROW + READY + ROW * 2 + ROW[:3]) == [
         Run(ROW * 3, 3),
@@ -95,7 +97,7 @@ def test_rows_are_merged_into_runs():
     assert reader.receive_data(ROW[3:] + ROW) == [Run(ROW, 1), Run(ROW, 1)]
 
 
-def test_a_long_message_is_streamed():
+def test_a_long_message_is_streamed() -> None:
     reader = backend_reader(max_whole_bytes=8)
     long = serialize(m.CopyData(b"abcdefghijkl"))
     assert reader.receive_data(READY + long[:7]) == [
@@ -109,7 +111,7 @@ def test_a_long_message_is_streamed():
     assert reader.is_between_messages
 
 
-def test_a_gigabyte_is_never_kept():
+def test_a_gigabyte_is_never_kept() -> None:
     reader = backend_reader()
     header = b"D" + LARGE_MESSAGE_BYTES.to_bytes(4, "big")
     assert reader.receive_data(header[:2]) == []
@@ -124,7 +126,7 @@ def test_a_gigabyte_is_never_kept():
         assert reader.buffered_bytes == 0
 
 
-def test_a_bound_of_its_own_for_a_type():
+def test_a_bound_of_its_own_for_a_type() -> None:
     reader = frontend_reader(max_whole_bytes=10, whole_bytes={ord("Q"): 100})
     query = serialize(m.Query(b"x" * 60))
     assert reader.receive_data(query) == [Frame(ord("Q"), query)]
@@ -149,7 +151,7 @@ def test_a_bound_of_its_own_for_a_type():
         (backend_reader, b"D\0\0\0\0"),
     ],
 )
-def test_a_length_or_type_that_cannot_be_is_fatal(reader, wire):
+def test_a_length_or_type_that_cannot_be_is_fatal(reader: Callable[[], FrameReader], wire: bytes) -> None:
     for size in (len(wire), 1):
         this = reader()
         with pytest.raises(ProtocolViolation) as caught:
@@ -159,7 +161,7 @@ def test_a_length_or_type_that_cannot_be_is_fatal(reader, wire):
         assert not this.is_between_messages
 
 
-def test_what_was_complete_before_a_violation_is_returned_first():
+def test_what_was_complete_before_a_violation_is_returned_first() -> None:
     reader = backend_reader()
     assert reader.receive_data(READY + b"?\0\0\0\x04") == [Frame(ord("Z"), READY)]
     for data in (b"", READY):
@@ -168,7 +170,7 @@ def test_what_was_complete_before_a_violation_is_returned_first():
 
 
 @given(chunks=st.lists(st.binary(max_size=40), max_size=8), bound=st.integers(0, 64))
-def test_nonsense_is_a_violation_or_needs_more(chunks, bound):
+def test_nonsense_is_a_violation_or_needs_more(chunks: list[bytes], bound: int) -> None:
     for make in (frontend_reader, backend_reader):
         reader = make(max_whole_bytes=bound)
         try:
@@ -182,14 +184,14 @@ def test_nonsense_is_a_violation_or_needs_more(chunks, bound):
             )
 
 
-def test_whole_frontend_messages_parse():
+def test_whole_frontend_messages_parse() -> None:
     frames = frontend_reader().receive_data(b"".join(case.wire for case in FRONTEND_CASES))
     for frame, case in zip(frames, FRONTEND_CASES, strict=True):
         assert isinstance(frame, Frame)
         assert parse_frontend(frame.type, frame.payload, auth_reply=case.auth_reply) == case.message
 
 
-def test_limits_are_those_of_postgres_and_libpq():
+def test_limits_are_those_of_postgres_and_libpq() -> None:
     assert FRONTEND_LIMITS[ord("Q")] == 0x3FFFFFFE
     assert FRONTEND_LIMITS[ord("S")] == 10_000
     assert FRONTEND_LIMITS[ord("p")] == 65_535

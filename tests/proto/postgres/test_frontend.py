@@ -63,7 +63,7 @@ def received(state: FrontendState, types: str, status: str = "I") -> None:
         ("PQ", "1CZ"),
     ],
 )
-def test_conversations(requests, replies):
+def test_conversations(requests: str, replies: str) -> None:
     state = ready()
     assert sent(state, requests) == requests
     assert state.outstanding_syncs >= 1
@@ -95,7 +95,7 @@ def test_conversations(requests, replies):
         ("Q", "R"),
     ],
 )
-def test_replies_that_cannot_be(requests, replies):
+def test_replies_that_cannot_be(requests: str, replies: str) -> None:
     state = ready()
     sent(state, requests)
     received(state, replies[:-1])
@@ -104,7 +104,7 @@ def test_replies_that_cannot_be(requests, replies):
     assert caught.value.is_fatal
 
 
-def test_login():
+def test_login() -> None:
     state = FrontendState()
     assert state.expects == (Expect.STARTUP,)
     state.receive(m.NegotiateProtocolVersion(196608))
@@ -122,7 +122,7 @@ def test_login():
 
 
 @pytest.mark.parametrize("before", ["", "R"])
-def test_nothing_is_sent_before_the_session_has_begun(before):
+def test_nothing_is_sent_before_the_session_has_begun(before: str) -> None:
     state = FrontendState()
     received(state, before)
     with pytest.raises(ProtocolViolation, match="not legal in state"):
@@ -131,7 +131,7 @@ def test_nothing_is_sent_before_the_session_has_begun(before):
         state.received(ord("Z"), ord("I")) if not before else state.received(ord("C"))
 
 
-def test_an_error_in_the_login_ends_it():
+def test_an_error_in_the_login_ends_it() -> None:
     state = FrontendState()
     state.receive(error_response("FATAL", "28P01", "no"))
     assert state.is_closed
@@ -139,7 +139,7 @@ def test_an_error_in_the_login_ends_it():
         sent(state, "Q")
 
 
-def test_fatal_errors_and_terminate_end_the_session():
+def test_fatal_errors_and_terminate_end_the_session() -> None:
     for message in (error_response("FATAL", "57P01", "bye"), error_response("ERROR", "XX000", "?")):
         state = ready()
         state.receive(message)
@@ -154,7 +154,7 @@ def test_fatal_errors_and_terminate_end_the_session():
     assert state.is_closed
 
 
-def test_transaction_status():
+def test_transaction_status() -> None:
     state = ready()
     sent(state, "Q")
     received(state, "CZ", "T")
@@ -164,7 +164,7 @@ def test_transaction_status():
     assert state.status is TransactionStatus.FAILED
 
 
-def test_empty_queue_is_not_idle_before_the_sync():
+def test_empty_queue_is_not_idle_before_the_sync() -> None:
     state = ready()
     sent(state, "PH")
     received(state, "1")
@@ -174,7 +174,7 @@ def test_empty_queue_is_not_idle_before_the_sync():
     assert state.is_idle
 
 
-def test_what_the_server_would_skip_is_not_sent():
+def test_what_the_server_would_skip_is_not_sent() -> None:
     state = ready()
     sent(state, "P")
     received(state, "E")
@@ -185,7 +185,7 @@ def test_what_the_server_would_skip_is_not_sent():
     assert state.is_idle
 
 
-def test_a_query_behind_an_error_is_skipped_too():
+def test_a_query_behind_an_error_is_skipped_too() -> None:
     state = ready()
     sent(state, "PBQES")
     assert state.outstanding_syncs == 2
@@ -196,7 +196,7 @@ def test_a_query_behind_an_error_is_skipped_too():
 
 
 @pytest.mark.parametrize("end", ["c", "f"])
-def test_copy_in_by_a_simple_query(end):
+def test_copy_in_by_a_simple_query(end: str) -> None:
     state = ready()
     sent(state, "Q")
     received(state, "G")
@@ -207,7 +207,7 @@ def test_copy_in_by_a_simple_query(end):
     assert state.is_idle
 
 
-def test_copy_in_fails_in_the_middle():
+def test_copy_in_fails_in_the_middle() -> None:
     state = ready()
     sent(state, "Q")
     received(state, "G")
@@ -220,7 +220,7 @@ def test_copy_in_fails_in_the_middle():
     assert state.is_idle
 
 
-def test_late_copy_data_does_not_hide_what_comes_behind():
+def test_late_copy_data_does_not_hide_what_comes_behind() -> None:
     state = ready()
     sent(state, "Q")
     received(state, "GE")
@@ -229,7 +229,7 @@ def test_late_copy_data_does_not_hide_what_comes_behind():
     assert state.is_idle
 
 
-def test_libpq_copy_in_the_extended_protocol():
+def test_libpq_copy_in_the_extended_protocol() -> None:
     state = ready()
     sent(state, "PBES")  # libpq sends this Sync before it knows of the COPY
     received(state, "12G")
@@ -240,7 +240,7 @@ def test_libpq_copy_in_the_extended_protocol():
     assert state.uncertain_syncs == 0
 
 
-def test_copy_in_by_a_client_who_does_not_wait():
+def test_copy_in_by_a_client_who_does_not_wait() -> None:
     state = ready()
     assert sent(state, "PBEHSddcSQ") == "PBEHSddcSQ"
     received(state, "12G")
@@ -250,7 +250,7 @@ def test_copy_in_by_a_client_who_does_not_wait():
 
 
 @pytest.mark.parametrize("was_read", [True, False])
-def test_sync_that_a_failed_copy_may_have_read(was_read):
+def test_sync_that_a_failed_copy_may_have_read(was_read: bool) -> None:
     state = ready()
     sent(state, "BES")
     received(state, "2GE")
@@ -265,7 +265,7 @@ def test_sync_that_a_failed_copy_may_have_read(was_read):
     assert state.is_idle
 
 
-def test_an_uncertain_ready_may_come_before_the_next_query():
+def test_an_uncertain_ready_may_come_before_the_next_query() -> None:
     state = ready()
     sent(state, "BES")
     received(state, "2GE")
@@ -276,7 +276,7 @@ def test_an_uncertain_ready_may_come_before_the_next_query():
     assert state.is_idle
 
 
-def test_other_messages_are_refused_during_copy_in():
+def test_other_messages_are_refused_during_copy_in() -> None:
     for letter in "QPBDECF":
         state = ready()
         sent(state, "Q")
@@ -287,7 +287,7 @@ def test_other_messages_are_refused_during_copy_in():
         assert state.is_copying_in
 
 
-def test_a_request_in_the_place_of_copy_data_makes_the_connection_useless():
+def test_a_request_in_the_place_of_copy_data_makes_the_connection_useless() -> None:
     state = ready()
     sent(state, "QQ")
     received(state, "G")
@@ -301,13 +301,13 @@ def test_a_request_in_the_place_of_copy_data_makes_the_connection_useless():
     assert state.is_idle
 
 
-def test_copy_messages_out_of_place_are_dropped():
+def test_copy_messages_out_of_place_are_dropped() -> None:
     state = ready()
     assert sent(state, "dcf") == ""
     assert state.is_idle
 
 
-def test_copy_both():
+def test_copy_both() -> None:
     state = ready()
     sent(state, "Q")
     received(state, "Wdd")
@@ -320,7 +320,7 @@ def test_copy_both():
     assert state.is_idle
 
 
-def test_parsed_messages_do_the_same():
+def test_parsed_messages_do_the_same() -> None:
     state = ready()
     for message in (m.Parse(b"", b""), m.Describe(b"S", b""), m.Bind(b"", b""), m.Describe(b"P", b""), m.Sync()):
         state.send(message)

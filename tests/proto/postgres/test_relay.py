@@ -25,14 +25,14 @@ def client(state: RelayState, types: str) -> None:
         state.client_sent(ord(letter))
 
 
-def test_everything_of_the_client_is_forwarded():
+def test_everything_of_the_client_is_forwarded() -> None:
     state = RelayState()
     client(state, "PBESQ")
     assert server(state, "12NDCZTDCZ") == "12NDCZTDCZ"
     assert state.is_idle
 
 
-def test_an_injected_parse_is_swallowed():
+def test_an_injected_parse_is_swallowed() -> None:
     state = RelayState()
     assert state.pool_sent(ord("P"), tag="s1") is Sent.FORWARD
     assert state.is_answering_pool
@@ -42,7 +42,7 @@ def test_an_injected_parse_is_swallowed():
     assert state.take_finished() == []
 
 
-def test_an_injected_query_is_swallowed_whole():
+def test_an_injected_query_is_swallowed_whole() -> None:
     state = RelayState()
     state.pool_sent(ord("Q"), tag="reset")
     client(state, "Q")
@@ -50,7 +50,7 @@ def test_an_injected_query_is_swallowed_whole():
     assert state.take_finished() == [("reset", Outcome.DONE)]
 
 
-def test_local_replies_come_in_their_turn():
+def test_local_replies_come_in_their_turn() -> None:
     state = RelayState()
     state.answer(b"3")
     assert list(state.take_local()) == [b"3"]
@@ -64,7 +64,7 @@ def test_local_replies_come_in_their_turn():
     assert server(state, "2CZ") == "2CZ"
 
 
-def test_local_replies_behind_an_error_never_come():
+def test_local_replies_behind_an_error_never_come() -> None:
     state = RelayState()
     client(state, "P")
     state.answer(b"3", tag="close")
@@ -75,7 +75,7 @@ def test_local_replies_behind_an_error_never_come():
     assert state.is_idle
 
 
-def test_nothing_is_put_in_while_the_server_skips():
+def test_nothing_is_put_in_while_the_server_skips() -> None:
     state = RelayState()
     client(state, "P")
     assert server(state, "E") == "E"
@@ -86,7 +86,7 @@ def test_nothing_is_put_in_while_the_server_skips():
     assert server(state, "Z") == "Z3"
 
 
-def test_a_sync_answered_locally_ends_the_skipping():
+def test_a_sync_answered_locally_ends_the_skipping() -> None:
     state = RelayState()
     assert state.fail(b"E") is Sent.FORWARD
     assert state.is_skipping
@@ -96,7 +96,7 @@ def test_a_sync_answered_locally_ends_the_skipping():
     assert state.is_idle
 
 
-def test_a_refusal_of_ours_skips_the_rest_of_its_batch_only():
+def test_a_refusal_of_ours_skips_the_rest_of_its_batch_only() -> None:
     state = RelayState()
     client(state, "PS")
     client(state, "P")
@@ -110,7 +110,7 @@ def test_a_refusal_of_ours_skips_the_rest_of_its_batch_only():
     assert state.is_idle
 
 
-def test_an_error_in_what_the_pool_put_in_is_for_the_pool_to_judge():
+def test_an_error_in_what_the_pool_put_in_is_for_the_pool_to_judge() -> None:
     state = RelayState()
     state.pool_sent(ord("P"), tag="parse")
     client(state, "BS")
@@ -119,7 +119,7 @@ def test_an_error_in_what_the_pool_put_in_is_for_the_pool_to_judge():
     assert state.server_sent(ord("Z"), ord("I")) is Verdict.FORWARD
 
 
-def test_a_sync_of_the_pool_is_swallowed():
+def test_a_sync_of_the_pool_is_swallowed() -> None:
     state = RelayState()
     client(state, "PH")
     state.pool_sent(ord("S"))
@@ -127,14 +127,14 @@ def test_a_sync_of_the_pool_is_swallowed():
     assert state.is_idle
 
 
-def test_news_on_an_idle_connection():
+def test_news_on_an_idle_connection() -> None:
     state = RelayState()
     assert [state.server_sent(ord(letter)) for letter in "NSA"] == [Verdict.ASYNCHRONOUS] * 3
     assert state.server_sent(ord("E"), 1) is Verdict.ASYNCHRONOUS
     assert state.is_closed
 
 
-def test_an_uncertain_ready_goes_to_the_client():
+def test_an_uncertain_ready_goes_to_the_client() -> None:
     state = RelayState()
     client(state, "ES")
     server(state, "GE")
@@ -142,7 +142,7 @@ def test_an_uncertain_ready_goes_to_the_client():
     assert server(state, "ZZ") == "ZZ"
 
 
-def test_local_reply_between_request_and_copy_data():
+def test_local_reply_between_request_and_copy_data() -> None:
     state = RelayState()
     client(state, "E")
     state.answer(b"3")
@@ -152,7 +152,7 @@ def test_local_reply_between_request_and_copy_data():
     assert server(state, "CZ") == "C3Z"
 
 
-def test_relay_before_the_login():
+def test_relay_before_the_login() -> None:
     state = RelayState(is_ready=False)
     with pytest.raises(ProtocolViolation):
         state.client_sent(ord("Q"))

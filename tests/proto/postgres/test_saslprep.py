@@ -22,24 +22,26 @@ from longshore.proto.postgres.saslprep import SaslprepError, prepare_password, s
         ("\u0627\u0628", "\u0627\u0628"),
     ],
 )
-def test_examples(text, prepared):
+def test_examples(text: str, prepared: str) -> None:
     assert saslprep(text) == prepared
     assert prepare_password(text.encode()) == prepared.encode()
 
 
-@pytest.mark.parametrize("text", ["\u0007", "\u0627\u0031", "\u00ad", "a\u0627", "\u0627a\u0627", "\ue000", "\U0001f600"])
-def test_what_cannot_be_prepared_is_used_as_it_is(text):
+@pytest.mark.parametrize(
+    "text", ["\u0007", "\u0627\u0031", "\u00ad", "a\u0627", "\u0627a\u0627", "\ue000", "\U0001f600"]
+)
+def test_what_cannot_be_prepared_is_used_as_it_is(text: str) -> None:
     with pytest.raises(SaslprepError):
         saslprep(text)
     assert prepare_password(text.encode()) == text.encode()
 
 
-def test_bytes_that_are_not_utf_8_are_used_as_they_are():
+def test_bytes_that_are_not_utf_8_are_used_as_they_are() -> None:
     assert prepare_password(b"\xff\xfe") == b"\xff\xfe"
     assert prepare_password(b"") == b""
 
 
 @given(st.binary(max_size=30))
-def test_never_fails_and_is_stable(password):
+def test_never_fails_and_is_stable(password: bytes) -> None:
     prepared = prepare_password(password)
     assert prepare_password(prepared) == prepared

@@ -29,9 +29,7 @@ CLIENT_NONCE = b"rOprNGfwEbeRWgbNEkqO"
 SERVER_NONCE = b"%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 FIRST = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO"
 CHALLENGE = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
-FINAL = (
-    b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
-)
+FINAL = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 SIGNATURE = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 KEYS = derive_keys(b"pencil", SALT, 4096)
@@ -42,11 +40,11 @@ def rfc_client() -> ScramClient:
     return ScramClient(SASL_SCRAM_SHA_256, b"n,,", nonce=CLIENT_NONCE, user=b"user")
 
 
-def rfc_server(**options) -> ScramServer:
+def rfc_server(**options: Any) -> ScramServer:
     return ScramServer(KEYS.verifier, nonce=SERVER_NONCE, **options)
 
 
-def test_client_says_what_the_rfc_says():
+def test_client_says_what_the_rfc_says() -> None:
     client = rfc_client()
     assert client.initial() == m.SASLInitialResponse(SASL_SCRAM_SHA_256, FIRST)
     challenge = client.receive_first(CHALLENGE)
@@ -57,7 +55,7 @@ def test_client_says_what_the_rfc_says():
     assert client.is_done
 
 
-def test_server_says_what_the_rfc_says():
+def test_server_says_what_the_rfc_says() -> None:
     server = rfc_server()
     assert server.mechanisms == (SASL_SCRAM_SHA_256,)
     first = server.receive_initial(m.SASLInitialResponse(SASL_SCRAM_SHA_256, FIRST))
@@ -66,7 +64,7 @@ def test_server_says_what_the_rfc_says():
     assert server.receive_final(m.SASLResponse(FINAL)) == m.AuthenticationSASLFinal(SIGNATURE)
 
 
-def test_server_learns_keys_that_log_in_elsewhere():
+def test_server_learns_keys_that_log_in_elsewhere() -> None:
     server = rfc_server()
     server.receive_initial(m.SASLInitialResponse(SASL_SCRAM_SHA_256, FIRST))
     server.receive_final(m.SASLResponse(FINAL))
@@ -74,32 +72,39 @@ def test_server_learns_keys_that_log_in_elsewhere():
     log_in(ScramServer(KEYS.verifier, nonce=b"other"), keys=server.keys)
 
 
-def log_in(server: ScramServer, *, keys=KEYS, header=b"n,,", mechanism=SASL_SCRAM_SHA_256, binding=None) -> None:
+def log_in(
+    server: ScramServer,
+    *,
+    keys: ScramKeys = KEYS,
+    header: bytes = b"n,,",
+    mechanism: bytes = SASL_SCRAM_SHA_256,
+    binding: bytes | None = None,
+) -> None:
     client = ScramClient(mechanism, header, nonce=b"abc", binding=binding)
     client.receive_first(server.receive_initial(client.initial()).data)
     client.receive_final(server.receive_final(client.finish(keys)).data)
     assert client.is_done
 
 
-def test_channel_binding():
+def test_channel_binding() -> None:
     log_in(rfc_server(binding=b"hash"), header=PLUS_HEADER, mechanism=SASL_SCRAM_SHA_256_PLUS, binding=b"hash")
     log_in(rfc_server(binding=b"hash"))
     log_in(rfc_server(), header=b"y,,")
 
 
-def test_binding_of_another_connection_is_refused():
+def test_binding_of_another_connection_is_refused() -> None:
     with pytest.raises(AuthenticationFailed, match="channel binding") as caught:
         log_in(rfc_server(binding=b"hash"), header=PLUS_HEADER, mechanism=SASL_SCRAM_SHA_256_PLUS, binding=b"else")
     assert caught.value.sqlstate == "28000"
 
 
-def test_an_offer_that_somebody_took_away_is_noticed():
+def test_an_offer_that_somebody_took_away_is_noticed() -> None:
     with pytest.raises(AuthenticationFailed, match="thinks the server does not"):
         log_in(rfc_server(binding=b"hash"), header=b"y,,")
 
 
 @given(password=st.binary(min_size=1, max_size=20), other=st.binary(min_size=1, max_size=20))
-def test_only_the_right_password_logs_in(password, other):
+def test_only_the_right_password_logs_in(password: bytes, other: bytes) -> None:
     verifier = make_verifier(password, salt=b"salt", iterations=2)
     keys = derive_keys(other, b"salt", 2)
     if keys.stored_key == verifier.stored_key:
@@ -110,23 +115,23 @@ def test_only_the_right_password_logs_in(password, other):
         assert caught.value.sqlstate == "28P01"
 
 
-def test_a_doomed_login_fails_at_the_end():
+def test_a_doomed_login_fails_at_the_end() -> None:
     with pytest.raises(AuthenticationFailed, match="password authentication failed"):
         log_in(rfc_server(is_doomed=True))
 
 
-def test_a_server_that_does_not_know_the_password_is_noticed():
+def test_a_server_that_does_not_know_the_password_is_noticed() -> None:
     lying = ScramVerifier(SALT, 4096, KEYS.stored_key, b"x" * 32)
     with pytest.raises(AuthenticationFailed, match="server does not know"):
         log_in(ScramServer(lying, nonce=b"n"))
 
 
-def test_keys_for_another_salt_are_refused():
+def test_keys_for_another_salt_are_refused() -> None:
     with pytest.raises(AuthenticationFailed, match="another salt"):
         log_in(rfc_server(), keys=derive_keys(b"pencil", b"salt", 4096))
 
 
-def test_verifier_has_postgres_spelling():
+def test_verifier_has_postgres_spelling() -> None:
     text = str(KEYS.verifier)
     assert text == (
         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
@@ -151,11 +156,11 @@ def test_verifier_has_postgres_spelling():
         "SCRAM-SHA-256$1:!$!:!",
     ],
 )
-def test_what_is_no_verifier(text):
+def test_what_is_no_verifier(text: str) -> None:
     assert parse_verifier(text) is None
 
 
-def test_mock_verifier_is_stable_and_unlike_another_users():
+def test_mock_verifier_is_stable_and_unlike_another_users() -> None:
     mock = mock_verifier(b"nobody", b"secret")
     assert mock == mock_verifier(b"nobody", b"secret")
     assert mock.salt != mock_verifier(b"somebody", b"secret").salt
@@ -165,7 +170,7 @@ def test_mock_verifier_is_stable_and_unlike_another_users():
 
 
 @pytest.mark.parametrize("nonce", [b"", b"a,b", b"a b", b"\xff", b"a\0"])
-def test_nonce_is_printable(nonce):
+def test_nonce_is_printable(nonce: bytes) -> None:
     with pytest.raises(ValueError, match="nonce"):
         check_nonce(nonce)
     with pytest.raises(ValueError, match="nonce"):
@@ -191,14 +196,16 @@ def test_nonce_is_printable(nonce):
         (SASL_SCRAM_SHA_256, b"n,,n=,r=\xff", "non-printable"),
     ],
 )
-def test_malformed_client_first(mechanism, data, reason):
+def test_malformed_client_first(mechanism: bytes, data: bytes | None, reason: str) -> None:
     with pytest.raises(ProtocolViolation, match=reason):
         rfc_server().receive_initial(m.SASLInitialResponse(mechanism, data))
 
 
-def test_plus_needs_its_flag():
+def test_plus_needs_its_flag() -> None:
     with pytest.raises(ProtocolViolation, match="tls-server-end-point"):
-        rfc_server(binding=b"h").receive_initial(m.SASLInitialResponse(SASL_SCRAM_SHA_256_PLUS, b"p=tls-unique,,n=,r=a"))
+        rfc_server(binding=b"h").receive_initial(
+            m.SASLInitialResponse(SASL_SCRAM_SHA_256_PLUS, b"p=tls-unique,,n=,r=a")
+        )
 
 
 @pytest.mark.parametrize(
@@ -214,14 +221,14 @@ def test_plus_needs_its_flag():
         (FINAL.rpartition(b"p=")[0] + b"p=AAAA", "proof of 3 bytes"),
     ],
 )
-def test_malformed_client_final(data, reason):
+def test_malformed_client_final(data: bytes | None, reason: str) -> None:
     server = rfc_server()
     server.receive_initial(m.SASLInitialResponse(SASL_SCRAM_SHA_256, FIRST))
     with pytest.raises(ProtocolViolation, match=reason):
         server.receive_final(m.SASLResponse(data))
 
 
-def test_server_messages_in_order():
+def test_server_messages_in_order() -> None:
     with pytest.raises(ProtocolViolation, match="out of order"):
         rfc_server().receive_final(m.SASLResponse(FINAL))
     server = rfc_server()
@@ -244,14 +251,14 @@ def test_server_messages_in_order():
         (b"r=" + CLIENT_NONCE + b"1,s=AAAA,i=" + b"9" * 5000, "iteration count"),
     ],
 )
-def test_malformed_server_first(data, reason):
+def test_malformed_server_first(data: bytes | None, reason: str) -> None:
     client = rfc_client()
     client.initial()
     with pytest.raises(ProtocolViolation, match=reason):
         client.receive_first(data)
 
 
-def test_client_messages_in_order():
+def test_client_messages_in_order() -> None:
     for call in (lambda c: c.receive_first(CHALLENGE), lambda c: c.finish(KEYS), lambda c: c.receive_final(SIGNATURE)):
         with pytest.raises(ProtocolViolation, match="out of order"):
             call(rfc_client())
@@ -266,7 +273,7 @@ def test_client_messages_in_order():
         (b"", ProtocolViolation),
     ],
 )
-def test_malformed_server_final(data, error):
+def test_malformed_server_final(data: bytes | None, error: type[Exception]) -> None:
     client = rfc_client()
     client.initial()
     client.receive_first(CHALLENGE)
@@ -292,7 +299,9 @@ BOTH = (SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_256)
         ((), None, BindingPolicy.PREFER, None),
     ],
 )
-def test_choice_of_mechanism(mechanisms, binding, policy, result):
+def test_choice_of_mechanism(
+    mechanisms: tuple[bytes, ...], binding: bytes | None, policy: BindingPolicy, result: tuple[bytes, bytes] | None
+) -> None:
     if result is None:
         with pytest.raises(AuthenticationFailed):
             choose_binding(mechanisms, binding, policy)
@@ -301,7 +310,7 @@ def test_choice_of_mechanism(mechanisms, binding, policy, result):
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_nonsense_is_refused(first, second):
+def test_nonsense_is_refused(first: bytes, second: bytes) -> None:
     for data in (first, b"n,,n=,r=" + first, b"n,,n=,r=a"):
         server = rfc_server()
         try:
@@ -316,12 +325,12 @@ def test_nonsense_is_refused(first, second):
         client.receive_first(first)
 
 
-def test_user_name_is_escaped():
+def test_user_name_is_escaped() -> None:
     client = ScramClient(SASL_SCRAM_SHA_256, b"n,,", nonce=b"a", user=b"a=b,c")
     assert client.initial().data == b"n,,n=a=3Db=2Cc,r=a"
 
 
-def test_limit_of_iterations_is_an_argument():
+def test_limit_of_iterations_is_an_argument() -> None:
     client = ScramClient(SASL_SCRAM_SHA_256, b"n,,", nonce=b"a", max_iterations=10)
     client.initial()
     with pytest.raises(ProtocolViolation, match="1 to 10"):

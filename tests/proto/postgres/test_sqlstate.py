@@ -7,7 +7,7 @@ import pytest
 from longshore.proto.postgres.sqlstate import CONDITIONS, SQLSTATES, condition_name, is_class, make_table
 
 
-def test_table_is_sorted_and_both_ways():
+def test_table_is_sorted_and_both_ways() -> None:
     assert sorted(CONDITIONS) == list(CONDITIONS)
     assert all(condition_name(code) == name and SQLSTATES[name] == code for code, name in CONDITIONS)
     assert condition_name("99999") is None
@@ -24,11 +24,11 @@ def test_table_is_sorted_and_both_ways():
         [("0Ä000", "a")],
     ],
 )
-def test_duplicates_and_nonsense_are_refused(conditions):
+def test_duplicates_and_nonsense_are_refused(conditions: list[tuple[str, str]]) -> None:
     with pytest.raises(ValueError, match="SQLSTATE"):
         make_table(conditions)
 
 
-def test_classes():
+def test_classes() -> None:
     assert is_class("08P01", "08")
     assert not is_class("57P01", "08")

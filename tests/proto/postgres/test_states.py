@@ -25,7 +25,7 @@ STATES = [expect for expect in Expect if expect not in ENDS]
 SERVER_TYPES = {*map(int, BackendType), AUTHENTICATION_OK}
 
 
-def reachable(starts, table):
+def reachable(starts: Iterable[Any], table: Mapping[Any, Mapping[int, Any]]) -> None:
     found, todo = set(), list(starts)
     while todo:
         if (state := todo.pop()) not in found:
@@ -34,24 +34,24 @@ def reachable(starts, table):
     return found
 
 
-def test_every_expectation_has_its_replies():
+def test_every_expectation_has_its_replies() -> None:
     assert set(REPLIES) == set(STATES)
     for replies in REPLIES.values():
         assert set(replies) <= SERVER_TYPES - ASYNCHRONOUS_TYPES
         assert set(replies.values()) <= set(Expect)
 
 
-def test_every_expectation_is_reachable_and_ends():
+def test_every_expectation_is_reachable_and_ends() -> None:
     markers = {Expect.COPY_END, Expect.LOCAL, Expect.LOCAL_SYNC}
     starts = [Expect.STARTUP, Expect.DESCRIBE_STATEMENT, *REQUESTS.values()]
     assert reachable(starts, REPLIES) == set(Expect) - markers
     for expect in set(STATES) - markers:
         assert reachable([expect], REPLIES) & ENDS
         assert BackendType.ErrorResponse in REPLIES[expect]
-    assert SYNC_POINTS | COPYING_IN <= set(STATES)
+    assert set(STATES) >= SYNC_POINTS | COPYING_IN
 
 
-def test_every_phase_is_in_every_table_and_reachable():
+def test_every_phase_is_in_every_table_and_reachable() -> None:
     assert set(RECEIVED) == set(SENT) == set(Phase)
     both = {phase: {**RECEIVED[phase], **{-key: value for key, value in SENT[phase].items()}} for phase in Phase}
     assert reachable([Phase.AUTHENTICATION], both) == set(Phase)
@@ -61,13 +61,13 @@ def test_every_phase_is_in_every_table_and_reachable():
         assert not set(RECEIVED[phase]) & IGNORED.get(phase, frozenset())
 
 
-def test_every_request_has_an_expectation():
+def test_every_request_has_an_expectation() -> None:
     unanswered = set("HXdcfp")
     assert {chr(code) for code in REQUESTS} == {chr(code) for code in FrontendType} - unanswered
 
 
 @pytest.mark.parametrize("expect", STATES, ids=lambda expect: expect.name)
-def test_server_messages_that_are_not_in_the_table_are_violations(expect):
+def test_server_messages_that_are_not_in_the_table_are_violations(expect: Expect) -> None:
     for message_type in range(256):
         state = FrontendState(is_ready=True)
         state._queue.append(Entry(expect))
@@ -82,7 +82,7 @@ def test_server_messages_that_are_not_in_the_table_are_violations(expect):
 
 
 @pytest.mark.parametrize("message_type", range(256))
-def test_idle_connection_hears_only_news(message_type):
+def test_idle_connection_hears_only_news(message_type: int) -> None:
     state = FrontendState(is_ready=True)
     if message_type in ASYNCHRONOUS_TYPES:
         assert state.received(message_type) is None
