@@ -152,10 +152,11 @@ async def test_the_socket_of_a_cancelled_read_is_forgotten_without_the_collector
             await has_read.wait()
             gc.disable()
             try:
-                reading.cancel()
-                await asyncio.wait([reading])
                 with pytest.warns(ResourceWarning, match="never closed"):  # noqa: PT031 - forgetting is what warns
-                    del reading
+                    reading.cancel()
+                    with pytest.raises(asyncio.CancelledError) as caught:
+                        await reading
+                    del reading, caught
                     assert await peer_gone(peer) == "reset"
             finally:
                 gc.enable()
