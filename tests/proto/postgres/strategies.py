@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 from longshore.proto.postgres import messages as m
@@ -88,4 +90,4 @@ backend_messages = st.one_of(
 def chunks_of(wire: bytes, cuts: list[int]) -> list[bytes]:
     """Return the bytes cut at the places, in order; the pieces may be empty."""
     places = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
-    return [wire[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [wire[start:end] for start, end in pairwise(places)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from longshore.proto.postgres.auth import (
     AuthMethod,
     Md5Hash,
     PlainPassword,
+    Secret,
     has_password,
     md5_answer,
     md5_hash,
@@ -20,7 +22,7 @@ from longshore.proto.postgres.auth_client import ClientAuthenticator, Credential
 from longshore.proto.postgres.auth_server import AuthRandomness, ServerAuthenticator, default_method
 from longshore.proto.postgres.codec import parse_backend, parse_frontend, serialize
 from longshore.proto.postgres.constants import AuthReply
-from longshore.proto.postgres.scram import derive_keys, make_verifier
+from longshore.proto.postgres.scram import ScramKeys, derive_keys, make_verifier
 from longshore.proto.postgres.scram_client import BindingPolicy
 from longshore.proto.postgres.violation import AuthenticationFailed, ProtocolViolation
 
@@ -45,6 +47,7 @@ def log_in(server: ServerAuthenticator, client: ClientAuthenticator) -> None:
     while questions:
         wire = serialize(questions.pop(0))
         question = parse_backend(wire[0], wire[5:])
+        assert isinstance(question, m.AuthenticationMessage)
         if (reply := client.receive(question)) is not None:
             wire = serialize(reply)
             assert server.auth_reply is not None
@@ -131,11 +134,12 @@ def test_server_takes_only_what_it_asked_for(message: Any) -> None:
 
 def test_server_says_how_a_p_is_to_be_read() -> None:
     server = server_of(VERIFIER, AuthMethod.SCRAM_SHA_256)
-    assert server.auth_reply is None
+    replies = [server.auth_reply]
     server.start()
-    assert server.auth_reply is AuthReply.SASLInitialResponse
+    replies.append(server.auth_reply)
     server.receive(m.SASLInitialResponse(b"SCRAM-SHA-256", b"n,,n=,r=a"))
-    assert server.auth_reply is AuthReply.SASLResponse
+    replies.append(server.auth_reply)
+    assert replies == [None, AuthReply.SASLInitialResponse, AuthReply.SASLResponse]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,7 @@ def test_only_one_method_is_asked_for() -> None:
 def test_keys_can_be_remembered() -> None:
     asked = []
 
-    def remember(password: bytes, salt: bytes, iterations: int) -> None:
+    def remember(password: bytes, salt: bytes, iterations: int) -> ScramKeys:
         asked.append((password, salt, iterations))
         return KEYS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,9 @@ from longshore.proto.postgres.errors import error_response
 from longshore.proto.postgres.frontend import FrontendState, Sent
 from longshore.proto.postgres.states import IGNORED, RECEIVED, SENT, Phase
 from longshore.proto.postgres.violation import ProtocolViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_login() -> None:

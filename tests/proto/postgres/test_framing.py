@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from longshore.proto.postgres.framing import (
     BULK_TYPES,
     Frame,
     FrameChunk,
+    FrameEvent,
     FrameReader,
     FrameStart,
     Run,
@@ -20,8 +24,11 @@ from longshore.proto.postgres.framing import (
     frontend_reader,
 )
 from longshore.proto.postgres.violation import ProtocolViolation
-from tests.proto.postgres.cases import BACKEND_CASES, FRONTEND_CASES
+from tests.proto.postgres.cases import BACKEND_CASES, FRONTEND_CASES, Case
 from tests.proto.postgres.strategies import backend_messages, chunks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROW = serialize(m.DataRow((b"1",)))
 TAG = serialize(m.CommandComplete(b"SELECT 1"))
@@ -29,7 +36,7 @@ READY = serialize(m.ReadyForQuery(ord("I")))
 WIRE = b"".join(case.wire for case in BACKEND_CASES)
 
 
-def read_all(reader: FrameReader, chunks: list[bytes]) -> list[object]:
+def read_all(reader: FrameReader, chunks: list[bytes]) -> list[FrameEvent]:
     return [event for chunk in chunks for event in reader.receive_data(chunk)]
 
 
@@ -78,7 +85,7 @@ def test_any_chunking_gives_the_same_bytes(
     assert whole_messages(events) == len(messages)
 
 
-def whole_messages(events: list[object]) -> int:
+def whole_messages(events: list[FrameEvent]) -> int:
     return sum(
         event.messages if isinstance(event, Run) else isinstance(event, Frame) or getattr(event, "is_last", False)
         for event in events
@@ -173,15 +180,12 @@ def test_what_was_complete_before_a_violation_is_returned_first() -> None:
 def test_nonsense_is_a_violation_or_needs_more(chunks: list[bytes], bound: int) -> None:
     for make in (frontend_reader, backend_reader):
         reader = make(max_whole_bytes=bound)
-        try:
-            events = read_all(reader, chunks)
-        except ProtocolViolation as exc:
-            assert exc.is_fatal
-        else:
-            kept = reader.buffered_bytes
-            assert b"".join(event.raw for event in events) == b"".join(chunks)[: sum(map(len, chunks)) - kept] or (
-                not reader.is_between_messages
-            )
+        events: list[FrameEvent] = []
+        with contextlib.suppress(ProtocolViolation):
+            for chunk in chunks:
+                events += reader.receive_data(chunk)
+        assert b"".join(chunks).startswith(b"".join(event.raw for event in events))
+        assert reader.buffered_bytes <= bound + 5
 
 
 def test_whole_frontend_messages_parse() -> None:

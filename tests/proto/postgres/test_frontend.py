@@ -114,7 +114,7 @@ def test_login() -> None:
     assert state.expects == (Expect.PARAMETERS,)
     state.receive(m.ParameterStatus(b"a", b"b"))
     state.receive(m.BackendKeyData(1, b"1234"))
-    assert not state.is_idle
+    assert state.pending == 1
     state.receive(m.ReadyForQuery(ord("I")))
     assert state.is_idle
     with pytest.raises(ProtocolViolation, match="login is over"):
@@ -158,10 +158,10 @@ def test_transaction_status() -> None:
     state = ready()
     sent(state, "Q")
     received(state, "CZ", "T")
-    assert state.status is TransactionStatus.IN_TRANSACTION
+    assert state.status == ord("T")
     sent(state, "Q")
     received(state, "EZ", "E")
-    assert state.status is TransactionStatus.FAILED
+    assert state.status == ord("E")
 
 
 def test_empty_queue_is_not_idle_before_the_sync() -> None:
@@ -178,9 +178,9 @@ def test_what_the_server_would_skip_is_not_sent() -> None:
     state = ready()
     sent(state, "P")
     received(state, "E")
-    assert state.is_skipping
+    assert (state.pending, state.is_skipping) == (0, True)
     assert sent(state, "BDEHCQFdcfS") == "S"
-    assert not state.is_skipping
+    assert (state.pending, state.is_skipping) == (1, False)
     received(state, "Z")
     assert state.is_idle
 
@@ -200,9 +200,9 @@ def test_copy_in_by_a_simple_query(end: str) -> None:
     state = ready()
     sent(state, "Q")
     received(state, "G")
-    assert state.is_copying_in
+    assert (state.outstanding_syncs, state.is_copying_in) == (1, True)
     assert sent(state, "ddHSd" + end) == "ddd" + end
-    assert not state.is_copying_in
+    assert (state.outstanding_syncs, state.is_copying_in) == (1, False)
     received(state, "CZ" if end == "c" else "EZ")
     assert state.is_idle
 
@@ -336,3 +336,19 @@ def test_parsed_messages_do_the_same() -> None:
     assert [expect.name for expect in state.expects] == ["SYNC"]
     state.receive(m.ReadyForQuery(ord("E")))
     assert state.status is TransactionStatus.FAILED
+
+
+def test_a_status_that_does_not_exist_is_a_violation() -> None:
+    state = ready()
+    sent(state, "S")
+    with pytest.raises(ProtocolViolation, match="transaction status 0x00"):
+        state.received(ord("Z"), 0)
+    assert state.outstanding_syncs == 1
+
+
+def test_a_type_that_does_not_exist_is_a_violation() -> None:
+    for types in ("", "Q"):
+        state = ready()
+        sent(state, types)
+        with pytest.raises(ProtocolViolation, match="invalid frontend message type"):
+            state.sent(ord("y"))

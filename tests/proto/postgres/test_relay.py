@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from longshore.proto.postgres.frontend import Outcome, Sent
 from longshore.proto.postgres.relay import RelayState, Verdict
 from longshore.proto.postgres.violation import ProtocolViolation
+from tests.proto.postgres.test_backend import Server
 
 
 def server(state: RelayState, types: str) -> str:
@@ -157,3 +162,69 @@ def test_relay_before_the_login() -> None:
     with pytest.raises(ProtocolViolation):
         state.client_sent(ord("Q"))
     assert state.client_sent(ord("p")) is Sent.FORWARD
+
+
+def test_late_copy_data_behind_a_failed_copy() -> None:
+    state = RelayState()
+    client(state, "Q")
+    server(state, "GE")
+    client(state, "dcQ")
+    assert server(state, "ZCZ") == "ZCZ"
+    assert state.is_idle
+
+
+class ScriptedServer(Server):
+    """Answers each message of the client as the script says; what the pool puts in succeeds."""
+
+    def __init__(self, script: list[int]) -> None:
+        super().__init__(self.scripted)
+        self.script = script
+        self.indices: deque[int | None] = deque()
+        self.index: int | None = None
+
+    def scripted(self, replies: list[str]) -> str:
+        # No COPY; and no notice behind a reply, for a local one may come between the two.
+        possible = [reply for reply in replies if "G" not in reply and reply != "2N"]
+        return possible[0 if self.index is None else self.script[self.index] % len(possible)]
+
+    def answer(self, letter: str) -> None:
+        # What the pool puts in may give a Sync something to commit; here it always succeeds.
+        super().answer("Y" if letter == "S" else letter)
+
+    def take(self, letter: str, index: int | None) -> None:
+        self.inbox.append((ord(letter), 0))
+        self.indices.append(index)
+
+    def work(self) -> None:
+        self.index = self.indices.popleft()
+        super().work()
+
+    def work_off(self) -> str:
+        while self.inbox:
+            self.work()
+        said = "".join(chr(message_type) for message_type, _ in self.outbox)
+        self.outbox.clear()
+        return said
+
+
+@given(letters=st.text("QPBDECHSSF", max_size=25), data=st.data())
+def test_a_client_cannot_tell_the_relay_from_the_server(letters: str, data: st.DataObject) -> None:
+    """Close is answered by the relay, and a Parse is put in before some messages: the client hears the same."""
+    letters += "S"
+    script = data.draw(st.lists(st.integers(0, 5), min_size=len(letters), max_size=len(letters)))
+    direct, behind, state = ScriptedServer(script), ScriptedServer(script), RelayState()
+    heard = ""
+    for index, letter in enumerate(letters):
+        direct.take(letter, index)
+        if data.draw(st.booleans()) and state.pool_sent(ord("P")) is Sent.FORWARD:
+            behind.take("P", None)
+        if letter == "C":
+            state.answer(b"3")
+        elif state.client_sent(ord(letter)) is Sent.FORWARD:
+            behind.take(letter, index)
+        heard += b"".join(state.take_local()).decode()
+        if data.draw(st.booleans()):
+            heard += server(state, behind.work_off())
+    heard += server(state, behind.work_off())
+    assert heard == direct.work_off()
+    assert state.is_idle

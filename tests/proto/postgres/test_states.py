@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from longshore.proto.postgres.constants import ASYNCHRONOUS_TYPES, BackendType, FrontendType
@@ -20,13 +22,17 @@ from longshore.proto.postgres.states import (
 )
 from longshore.proto.postgres.violation import ProtocolViolation
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 ENDS = {Expect.DONE, Expect.SKIP, Expect.CLOSED}
 STATES = [expect for expect in Expect if expect not in ENDS]
 SERVER_TYPES = {*map(int, BackendType), AUTHENTICATION_OK}
 
 
-def reachable(starts: Iterable[Any], table: Mapping[Any, Mapping[int, Any]]) -> None:
-    found, todo = set(), list(starts)
+def reachable(starts: Iterable[Any], table: Mapping[Any, Mapping[int, Any]]) -> set[Any]:
+    found: set[Any] = set()
+    todo = list(starts)
     while todo:
         if (state := todo.pop()) not in found:
             found.add(state)

@@ -46,7 +46,13 @@ _MODAL = {
 _READY_KINDS = frozenset(
     kind for kind in Expect if kind.name.startswith("QUERY") or kind in (Expect.SYNC, Expect.FUNCTION_CALL)
 )
-_UNSEEN = (Expect.LOCAL, Expect.LOCAL_SYNC)
+_UNSEEN = frozenset({Expect.LOCAL, Expect.LOCAL_SYNC})
+UNASKED = frozenset({Expect.COPY_END, *_UNSEEN})
+_STATUSES = {int(status): status for status in TransactionStatus}
+
+# For the hot path: a member of an enumeration costs a look-up in its class each time.
+_DONE, _SYNC = Expect.DONE, Expect.SYNC
+_DESCRIBE = int(FrontendType.Describe)
 _Z = int(BackendType.ReadyForQuery)
 _E = int(BackendType.ErrorResponse)
 _R = int(BackendType.Authentication)
@@ -58,6 +64,9 @@ class Sent(Enum):
     FORWARD = auto()
     DROP = auto()
     """The server would read and forget it; better not send it."""
+
+
+_FORWARD = Sent.FORWARD
 
 
 class Outcome(Enum):
@@ -74,9 +83,7 @@ class Entry:
 
     __slots__ = ("expect", "is_ours", "reply", "tag")
 
-    def __init__(
-        self, expect: Expect, *, is_ours: bool = False, tag: object = None, reply: bytes | None = None
-    ) -> None:
+    def __init__(self, expect: Expect, is_ours: bool = False, tag: object = None, reply: bytes | None = None) -> None:
         self.expect = expect
         self.is_ours = is_ours  # the pool asked, not the client (relay)
         self.tag = tag  # whatever the caller wants to see again when it ends
@@ -204,6 +211,23 @@ class FrontendState:
         return None
 
     def _note(self, message_type: int, detail: int, is_ours: bool, tag: object) -> Sent:
+        queue = self._queue
+        expect = REQUESTS.get(message_type)
+        is_usual = not (self._is_closed or self._is_copying_in or self._is_skipping)
+        if expect is None or not is_usual or (queue and queue[0].expect in _MODAL):
+            if (sent := self._note_unusual(message_type)) is not None:
+                return sent
+            expect = _SYNC
+        if detail == _STATEMENT and message_type == _DESCRIBE:
+            expect = Expect.DESCRIBE_STATEMENT
+        self._is_unsynced = message_type in EXTENDED_QUERY_TYPES
+        if expect in _READY_KINDS:
+            self._outstanding += 1
+        queue.append(Entry(expect, is_ours, tag))
+        return _FORWARD
+
+    def _note_unusual(self, message_type: int) -> Sent | None:
+        """Note all but a request on an open session; return None for the Sync that ends the skipping."""
         if self._is_closed:
             raise ProtocolViolation("the session is over", message_type=message_type)
         if message_type == FrontendType.Terminate:
@@ -213,17 +237,12 @@ class FrontendState:
             return self._note_modal(self._queue[0].expect, message_type)
         if self._is_copying_in:
             return self._note_copy(message_type)
-        if self._is_skipping and message_type != FrontendType.Sync:
-            return Sent.DROP
-        expect = REQUESTS.get(message_type)
-        if expect is None:
+        if not self._is_skipping:
             return self._note_unanswered(message_type)
-        if message_type == FrontendType.Describe and detail == _STATEMENT:
-            expect = Expect.DESCRIBE_STATEMENT
+        if message_type != FrontendType.Sync:
+            return Sent.DROP
         self._is_skipping = False
-        self._is_unsynced = message_type in EXTENDED_QUERY_TYPES
-        self._append(Entry(expect, is_ours=is_ours, tag=tag))
-        return Sent.FORWARD
+        return None
 
     def _note_modal(self, expect: Expect, message_type: int) -> Sent:
         """Note a message during the login or replication."""
@@ -247,22 +266,19 @@ class FrontendState:
         if message_type == FrontendType.Flush:
             self._is_unsynced = True
             return Sent.FORWARD
+        if message_type not in (FrontendType.CopyData, *_COPY_ENDS):
+            raise ProtocolViolation("invalid frontend message type", message_type=message_type, is_fatal=True)
         if not self._queue:
             return Sent.DROP
         if message_type in _COPY_ENDS:
             self._queue.append(Entry(Expect.COPY_END))
         return Sent.FORWARD
 
-    def _append(self, entry: Entry) -> None:
-        if entry.expect in _READY_KINDS:
-            self._outstanding += 1
-        self._queue.append(entry)
-
     def _advance(self, entry: Entry, following: Expect, message_type: int, detail: int) -> None:
         """Make of the head what the table says."""
         if self._uncertain and message_type != _Z:
             self._uncertain = 0
-        if following is Expect.DONE:
+        if following is _DONE:
             self._pop(entry, message_type, detail)
         elif following is Expect.SKIP:
             self._fail_step(entry)
@@ -270,9 +286,9 @@ class FrontendState:
             self._is_closed = True
         elif following is not entry.expect:
             self._change(entry, following)
-        if message_type == _R and detail == AuthCode.Ok:
+        elif message_type == _R and detail == AuthCode.Ok:
             entry.expect = Expect.PARAMETERS
-        elif message_type == _E and detail:
+        if message_type == _E and detail:
             self._is_closed = True
 
     def _change(self, entry: Entry, following: Expect) -> None:
@@ -284,15 +300,18 @@ class FrontendState:
             self._end_copy_in(is_failed=following is Expect.SYNC)
 
     def _pop(self, entry: Entry, message_type: int, detail: int) -> None:
-        self._queue.popleft()
+        queue, expect = self._queue, entry.expect
         if message_type == _Z:
-            self.status = TransactionStatus(detail)
-            if entry.expect is not Expect.PARAMETERS:
+            self.status = _status(detail)
+            if expect is not Expect.PARAMETERS:
                 self._outstanding -= 1
-        elif entry.expect is Expect.EXECUTE_COPY_IN:
+        elif expect is Expect.EXECUTE_COPY_IN:
             self._end_copy_in(is_failed=False)
-        self._end(entry, Outcome.DONE)
-        self._trim()
+        queue.popleft()
+        if entry.tag is not None:
+            self._end(entry, Outcome.DONE)
+        if queue and queue[0].expect in UNASKED:
+            self._trim()
 
     def _fail_step(self, entry: Entry) -> None:
         """Rule 1."""
@@ -354,7 +373,7 @@ class FrontendState:
             return
         if message_type == _Z and self._uncertain:
             self._uncertain -= 1
-            self.status = TransactionStatus(detail)
+            self.status = _status(detail)
             return
         if message_type == _E and not self._queue:
             self._is_closed = True  # the server says why it closes: shutdown, timeout, terminated
@@ -369,3 +388,14 @@ class FrontendState:
 
     def _end(self, entry: Entry, outcome: Outcome) -> None:
         """Tell a subclass that an entry left the queue."""
+
+
+def _status(code: int) -> TransactionStatus:
+    """Return the status of ReadyForQuery; a relay may not have parsed it.
+
+    Raises:
+        ProtocolViolation: it is none.
+    """
+    if (status := _STATUSES.get(code)) is None:
+        raise ProtocolViolation(f"unknown transaction status 0x{code:02x}", message_type=_Z, is_fatal=True)
+    return status

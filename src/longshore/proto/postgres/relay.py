@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from longshore.proto.postgres.constants import BackendType
-from longshore.proto.postgres.frontend import Entry, FrontendState, Outcome, Sent
+from longshore.proto.postgres.frontend import UNASKED, Entry, FrontendState, Outcome, Sent
 from longshore.proto.postgres.states import Expect
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class Verdict(Enum):
     """An error in what the pool put in: swallow it, or forward it as the error of the client's batch."""
     ASYNCHRONOUS = auto()
     """It answers nobody: a notice, a notification, a parameter, or why the server closes."""
+
+
+_FORWARD = Verdict.FORWARD
 
 
 class RelayState(FrontendState):
@@ -88,7 +91,7 @@ class RelayState(FrontendState):
             return Sent.DROP
         if is_sync:
             self._is_skipping = self._is_unsynced = False
-        self._append(Entry(Expect.LOCAL_SYNC if is_sync else Expect.LOCAL, tag=tag, reply=reply))
+        self._queue.append(Entry(Expect.LOCAL_SYNC if is_sync else Expect.LOCAL, tag=tag, reply=reply))
         self._trim()
         return Sent.FORWARD
 
@@ -100,9 +103,9 @@ class RelayState(FrontendState):
         """
         entry = self.received(message_type, detail)
         if entry is None:
-            return Verdict.FORWARD if message_type == BackendType.ReadyForQuery else Verdict.ASYNCHRONOUS
+            return _FORWARD if message_type == BackendType.ReadyForQuery else Verdict.ASYNCHRONOUS
         if not entry.is_ours:
-            return Verdict.FORWARD
+            return _FORWARD
         return Verdict.POOL_ERROR if message_type == _E else Verdict.SWALLOW
 
     def take_local(self) -> Sequence[bytes]:
@@ -117,7 +120,7 @@ class RelayState(FrontendState):
 
     def _trim(self) -> None:
         queue = self._queue
-        while queue and queue[0].expect in (Expect.COPY_END, Expect.LOCAL, Expect.LOCAL_SYNC):
+        while queue and queue[0].expect in UNASKED:
             entry = queue.popleft()
             if entry.reply is not None:
                 self._local.append(entry.reply)
