@@ -49,7 +49,9 @@ def end_loop(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(_end_threads(loop))
     finally:
-        loop.close()
+        # uvloop refuses while a TLS transport of the user's still has bytes to hand over. The process ends anyway.
+        with contextlib.suppress(OSError, RuntimeError):
+            loop.close()
 
 
 def run_exit_handlers() -> None:
