@@ -40,3 +40,11 @@ async def test_an_end_before_it_was_ready_is_told() -> None:
     process = ZygoteProcess(events.put_nowait, lambda: events.put_nowait("end"), command=command)
     assert await events.get() == "end"
     await process.close()
+
+
+async def test_an_end_in_the_middle_of_a_message_is_told() -> None:
+    events: asyncio.Queue[object] = asyncio.Queue()
+    command = [*WAITS[:2], "import socket, sys\nsocket.socket(fileno=int(sys.argv[1])).send(b'\\0\\0')"]
+    process = ZygoteProcess(events.put_nowait, lambda: events.put_nowait("end"), command=command)
+    assert await events.get() == "end"
+    await process.close()

@@ -110,6 +110,23 @@ async def test_it_serves_and_shuts_the_application_down() -> None:
     assert app.steps == ["startup", "shutdown"]
 
 
+async def test_the_shared_listening_socket_never_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    duplicate = socket.socket.dup
+
+    def dup(sock: socket.socket) -> socket.socket:
+        copy = duplicate(sock)
+        seen.append(os.get_blocking(copy.fileno()))
+        return copy
+
+    monkeypatch.setattr(socket.socket, "dup", dup)
+    async with listening() as (sock, _):
+        sock.setblocking(False)
+        received = socket.socket(fileno=os.dup(sock.fileno()))  # as it comes through the channel
+        async with running(App(), received):
+            assert seen == [False], "another worker that accepts at this moment would hang"
+
+
 async def test_the_request_hears_that_its_client_has_left() -> None:
     app = App()
     app.go = asyncio.Event()

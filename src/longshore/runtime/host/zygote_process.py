@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from longshore.aio.tasks import spawn
+from longshore.proto.ipc.frames import FrameError
 from longshore.proto.ipc.messages import Exited, Fork, Forked, ForkFailed, Kill, ZygoteReady
 from longshore.runtime.channel import Channel
 
@@ -89,8 +90,8 @@ class ZygoteProcess:
                 assert isinstance(message, ZygoteEvent), f"not from a zygote: {type(message).__name__}"
                 if not self._is_closing:
                     self._on_event(message)
-        except OSError:
-            pass  # it is gone all the same
+        except (OSError, FrameError):
+            pass  # it is gone all the same, perhaps in the middle of a message
         if not self._is_closing:
             self._on_end()
 

@@ -46,6 +46,10 @@ class WorkerServer:
     def __init__(self, app: Application, sockets: Sequence[socket.socket]) -> None:
         self._config = _make_config(app)
         self._listening = list(sockets)
+        for sock in self._listening:
+            # All workers share the flag. `dup()` sets it as the object says, and a worker that accepts while it says
+            # "blocking" hangs until the next connection comes.
+            sock.setblocking(False)
         self._serving = Serving()
         self._lifespan = Lifespan(app)
         self._servers: list[asyncio.base_events.Server] = []
