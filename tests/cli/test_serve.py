@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from longshore.cli.levels import LEVELS
 from longshore.cli.serve import LogSink
 from tests.cli import samples
 from tests.cli.launched import LIMIT_S, environment, launched, run_longshore
+from tests.server_process import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,6 +190,36 @@ def test_it_ends_with_the_terminal_that_it_was_started_in(project: Path) -> None
     finally:
         process.kill()
         process.wait()
+
+
+def test_it_ends_although_its_log_is_full(project: Path) -> None:
+    """A pipe that nobody reads takes 64 KiB; it is filled before the log begins."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * 65536)
+        os.set_blocking(writing, True)
+        command = [sys.executable, "-m", "longshore", "serve", "--port", str(free_port())]
+        with subprocess.Popen(command, cwd=project, env=environment(), stdout=writing) as process:
+            try:
+                url = f"http://127.0.0.1:{command[-1]}/"
+                assert answered(url) == 200
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(LIMIT_S) == 0
+            finally:
+                process.kill()
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def answered(url: str) -> int:
+    """Return the status of an answer, once there is a server."""
+    while True:
+        with contextlib.suppress(httpx.ConnectError):
+            return get(url)
 
 
 def test_it_goes_on_when_nobody_reads_its_log(project: Path) -> None:

@@ -7,8 +7,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from longshore.cli.console import silence_output
 from longshore.cli.levels import LEVELS, level_of
+from longshore.cli.log_writer import LogWriter
 from longshore.cli.render_json import json_line
 from longshore.cli.render_text import text_lines
 from longshore.runtime.host.events import ConfigRejected, FromWorker, ReloadStarted
@@ -58,7 +58,7 @@ def serve(
         log_requests=settings.log_requests,
         load=load,
     )
-    write = LogSink(sys.stdout, is_json=(log or settings.log_format) == "json", level=log_level)
+    is_json = (log or settings.log_format) == "json"
     had_terminal = sys.stdout.isatty()
 
     def sink(event: HostEvent) -> None:
@@ -67,8 +67,20 @@ def serve(
         if had_terminal and isinstance(event, ReloadStarted | ConfigRejected) and not sys.stdout.isatty():
             supervisor.stop()
 
-    supervisor = Supervisor(config, options, sink)
-    return asyncio.run(supervisor.run())
+    with LogWriter(sys.stdout.fileno(), dropped_as_json if is_json else dropped_as_text) as stream:
+        write = LogSink(stream, is_json=is_json, level=log_level)
+        supervisor = Supervisor(config, options, sink)
+        return asyncio.run(supervisor.run())
+
+
+def dropped_as_text(count: int) -> str:
+    """Return the line that says how many lines nobody read."""
+    return f"{count} lines of the log were dropped, for nobody read it"
+
+
+def dropped_as_json(count: int) -> str:
+    """Return the same for machines."""
+    return f'{{"level":"warning","event":"log_dropped","lines":{count}}}'
 
 
 class LogSink:
@@ -80,7 +92,7 @@ class LogSink:
         level: of what matters enough.
     """
 
-    def __init__(self, stream: TextIO, *, is_json: bool, level: str = "info") -> None:
+    def __init__(self, stream: TextIO | LogWriter, *, is_json: bool, level: str = "info") -> None:
         self._stream = stream
         self._levels = frozenset(LEVELS[LEVELS.index(level) :])
         self._is_json = is_json
@@ -99,9 +111,5 @@ class LogSink:
             self._write("".join(f"{line}\n" for line in lines))
 
     def _write(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError:
-            # Whoever read the log is gone, which is no reason to stop serving.
-            silence_output()
+        self._stream.write(text)
+        self._stream.flush()
