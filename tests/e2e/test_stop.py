@@ -203,3 +203,33 @@ async def test_sigterm_while_the_worker_boots(tmp_path: Path) -> None:
         host.signal(signal.SIGTERM)
         assert await host.ended() == 0
         assert host.of("BootFailure") == []
+
+
+async def test_sigterm_during_a_reload_keeps_no_client_waiting(tmp_path: Path) -> None:
+    """The replaced worker has nobody to hand its connections to any more, and closes them."""
+    gate = tmp_path / "gate"
+    source = f"""
+    import asyncio
+    from pathlib import Path
+    from workers import WorkerEntrypoint, Response
+
+    class Default(WorkerEntrypoint):
+        async def fetch(self, request):
+            print("begun", flush=True)
+            while not Path({str(gate)!r}).exists():
+                await asyncio.sleep(0.01)
+            return Response("hello")
+    """
+    async with running_host(worker_config(tmp_path, source)) as host:
+        reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        await host.next("output", text="begun\n")
+        await host.command("reload")
+        await host.next("Reloaded")
+        host.signal(signal.SIGTERM)
+        await host.next("Draining")
+        await asyncio.to_thread(gate.touch)
+        answer = await reader.read()  # to the end of the connection
+        assert answer.endswith(b"hello")
+        writer.close()
+        assert await host.ended() == 0

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from longshore.runtime.worker.lifespan import LifespanFailed
-from longshore.runtime.worker.protocol import MAX_HEAD_BYTES
+from longshore.runtime.worker.protocol import MAX_HEAD_BYTES, WorkerProtocol
 from longshore.runtime.worker.server import WorkerServer
+from longshore.runtime.worker.serving import Draining
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -244,6 +245,40 @@ async def test_a_busy_connection_is_closed_after_its_response_without_a_successo
         assert b"connection: close" in (await response(reader))[0]
         assert await reader.read() == b""
         await server.wait_empty()
+
+
+async def test_a_busy_connection_stays_when_its_successor_is_gone() -> None:
+    """The host stops while it reloads: nobody would take what is handed over."""
+    app, handed = App(), list[int]()
+    app.go = asyncio.Event()
+    async with listening() as (sock, port), running(app, sock) as server, client(port) as (reader, writer):
+        writer.write(GET)
+        await app.has_begun.wait()
+        server.drain(handed.append)
+        server.drain(None)
+        app.go.set()
+        assert b"connection: close" in (await response(reader))[0]
+        assert await reader.read() == b""
+        await server.stop_accepting(is_last=True)
+        await server.wait_empty()
+    assert handed == []
+
+
+async def test_an_idle_connection_that_was_about_to_move_is_served_when_its_successor_is_gone() -> None:
+    handed = list[int]()
+    async with listening() as (sock, port), running(App(), sock) as server, client(port) as (reader, writer):
+        writer.write(GET)
+        await response(reader)
+        (connection,) = server._serving.connections
+        assert isinstance(connection, WorkerProtocol)
+        connection.stop_reading()  # as it does until the kernel has the whole response
+        server._serving.draining = Draining(asyncio.get_running_loop(), handed.append)
+        server.drain(None)
+        writer.write(GET)
+        assert b"connection: close" in (await response(reader))[0]
+        await server.stop_accepting(is_last=True)
+        await server.wait_empty()
+    assert handed == []
 
 
 async def test_clients_that_wait_to_be_accepted_are_served_last() -> None:

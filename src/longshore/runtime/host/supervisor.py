@@ -274,6 +274,8 @@ class Supervisor:
         match message:
             case HandOver():
                 self._desk.pass_on(fds, self._serving())
+                if self._state.is_stopping:  # it was on its way when the order came, and nobody will take it
+                    self._desk.close()
                 return
             case Ready():
                 self._sink(

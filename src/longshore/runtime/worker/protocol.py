@@ -164,6 +164,10 @@ class WorkerProtocol(HttpToolsProtocol):
         """Leave what the client sends from now on in the kernel, its end too."""
         self._flow.stop_reading()
 
+    def read_on(self) -> None:
+        """Undo ``stop_reading()``."""
+        self._flow.resume_reading()
+
     # -- one request -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:

@@ -66,14 +66,18 @@ class Serving(ServerState):
             await self._on_empty.wait()
 
     def drain(self, hand_over: Callable[[int], None] | None) -> None:
-        """Begin to let every connection go.
+        """Begin to let every connection go; once more, when the successor it was begun with is gone.
 
         Args:
             hand_over: passes a duplicate of a descriptor to the successor; None when there is no successor.
         """
-        self.draining = Draining(asyncio.get_running_loop(), hand_over)
+        former, self.draining = self.draining, Draining(asyncio.get_running_loop(), hand_over)
+        if former is not None:
+            former.retire()
         for connection in list(self.connections):
             if isinstance(connection, WorkerProtocol):
+                if former is not None and connection.is_idle:
+                    connection.read_on()  # it may have been about to move
                 self.draining.tend(connection)
             else:
                 connection.shutdown()
@@ -95,6 +99,10 @@ class Draining:
     def __init__(self, loop: asyncio.AbstractEventLoop, hand_over: Callable[[int], None] | None) -> None:
         self._loop = loop
         self._hand_over = hand_over
+
+    def retire(self) -> None:
+        """Move nothing any more: another one is in charge."""
+        self._hand_over = None
 
     def tend_soon(self, connection: WorkerProtocol) -> None:
         """Look at the connection in the next turn: uvloop writes at the end of this one."""
@@ -124,13 +132,12 @@ class Draining:
 
     def _move(self, connection: WorkerProtocol, look_again_s: float) -> None:
         """Hand the connection over as soon as the kernel has the whole response."""
-        if connection.transport.is_closing() or not connection.is_idle:
+        if connection.transport.is_closing() or not connection.is_idle or self._hand_over is None:
             return
         connection.stop_reading()
         if not connection.is_flushed:
             self._loop.call_later(look_again_s, self._move, connection, min(look_again_s * 2, _LONGEST_LOOK_S))
             return
-        assert self._hand_over is not None
         self._hand_over(connection.fileno())
         # Closes the descriptor only: the duplicate keeps the connection, and nothing is sent.
         connection.transport.close()

@@ -94,6 +94,8 @@ class Worker:
         self._app: WorkerApp | None = None
         self._server: WorkerServer | None = None
         self._is_serving = False
+        self._has_successor = False
+        self._is_draining = False
         self._has_sigterm = False
         self._early: list[tuple[Message, list[int]]] = []
 
@@ -197,7 +199,7 @@ class Worker:
 
     async def _adopt(self, fd: int) -> None:
         assert self._server is not None
-        if self._order.done() and self._order.result().hand_over:
+        if self._has_successor:
             self._hand_over(fd)  # to whom this worker's own connections go
             os.close(fd)
         else:
@@ -206,11 +208,17 @@ class Worker:
     # -- drain -------------------------------------------------------------------------------------
 
     def _end(self, order: Drain) -> None:
-        """Take an order to end; one after the first can only shorten the time."""
+        """Take an order to end; one after the first can only shorten the time, and take the successor away."""
         self._deadline = min(self._deadline, self._loop.time() + order.timeout_s)
         if not self._order.done():
+            self._has_successor = order.hand_over
             self._order.set_result(order)
-        elif self._limit is not None and not self._limit.expired():
+            return
+        if self._has_successor and not order.hand_over:  # the host stops while it reloads
+            self._has_successor = False
+            if self._is_draining and self._server is not None:
+                self._server.drain(None)
+        if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(self._deadline)
 
     def _on_sigterm(self) -> None:
@@ -227,7 +235,8 @@ class Worker:
     async def _drain(self, order: Drain) -> None:
         assert self._app is not None
         assert self._server is not None
-        self._server.drain(self._hand_over if order.hand_over else None)
+        self._is_draining = True
+        self._server.drain(self._hand_over if self._has_successor else None)
         await self._server.stop_accepting(is_last=not order.hand_over)
         try:
             async with asyncio.timeout_at(self._deadline) as self._limit:
