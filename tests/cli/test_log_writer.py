@@ -51,9 +51,11 @@ def test_the_end_does_not_wait_for_ever(pipe: tuple[int, int], monkeypatch: pyte
     monkeypatch.setattr(log_writer, "LAST_LINES_S", 0.01)
     with LogWriter(pipe[1], told) as writer:
         writer.write("x" * 1_000_000)
-    assert len(os.read(pipe[0], 65536)) > 0
-    while writer._thread.is_alive():  # it is daemonic; here it is read to its end, so that none is left
-        os.read(pipe[0], 65536)
+    assert writer._thread.is_alive()
+    left = 1_000_000
+    while left:  # so that no thread is left
+        left -= len(os.read(pipe[0], 65536))
+    writer._thread.join()
 
 
 def test_text_that_is_no_unicode(pipe: tuple[int, int]) -> None:
