@@ -3,10 +3,11 @@
 # No postponed annotations here: typer reads them.
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -163,6 +164,26 @@ def variables_of(words: list[str] | None) -> dict[str, str]:
     return found
 
 
+def run_with(
+    command: Callable[[Callable[[], WorkerConfig]], int],
+    place: Place,
+    script: str | None,
+    var: list[str] | None,
+    *,
+    is_dev: bool,
+) -> NoReturn:
+    """Give a command what loads its configuration, again whenever it asks, and end as it ends."""
+    variables = variables_of(var)
+
+    def load() -> WorkerConfig:
+        return place.load(is_dev=is_dev, main=script, variables=variables)
+
+    try:
+        raise typer.Exit(command(load))
+    except ConfigError as exc:
+        raise ended(exc) from exc
+
+
 def ended(error: ConfigError) -> typer.Exit:
     """Print what is wrong with a configuration; return how the command ends."""
     from longshore.cli.config_error import render_config_error  # noqa: PLC0415 - only an error pays for it
@@ -237,15 +258,7 @@ def dev(
     from longshore.cli import dev as command  # noqa: PLC0415 - each command loads what it needs
 
     place = place_of(context, config, cwd, environment, env_file)
-    variables = variables_of(var)
-
-    def load() -> WorkerConfig:
-        return place.load(is_dev=True, main=script, variables=variables)
-
-    try:
-        raise typer.Exit(command.dev(load, ip=ip, port=port))
-    except ConfigError as exc:
-        raise ended(exc) from exc
+    run_with(lambda load: command.dev(load, ip=ip, port=port), place, script, var, is_dev=True)
 
 
 @app.command(
@@ -287,15 +300,11 @@ def serve(
     if log_level not in LEVELS:
         raise typer.BadParameter(f"{log_level!r} is none of {', '.join(LEVELS)}", param_hint="--log-level")
     place = place_of(context, config, cwd, environment, env_file)
-    variables = variables_of(var)
 
-    def load() -> WorkerConfig:
-        return place.load(is_dev=False, main=script, variables=variables)
+    def run(load: Callable[[], WorkerConfig]) -> int:
+        return command.serve(load, host=host, port=port, workers=workers, log=log, log_level=log_level)
 
-    try:
-        raise typer.Exit(command.serve(load, host=host, port=port, workers=workers, log=log, log_level=log_level))
-    except ConfigError as exc:
-        raise ended(exc) from exc
+    run_with(run, place, script, var, is_dev=False)
 
 
 @app.command(

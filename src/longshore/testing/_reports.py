@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import longshore.runtime
 from longshore.proto.ipc.messages import HandlerFailed, LogLine
+from longshore.runtime.worker.logs import level_name
 from longshore.workers._context import current_request_id
 
 if TYPE_CHECKING:
@@ -124,15 +125,7 @@ class _LogHandler(logging.Handler):
         except Exception:  # noqa: BLE001 - logging never raises into the program (logging.Handler.handleError)
             self.handleError(record)
             return
-        self._reports.logs.append(WorkerLog(_level_name(record.levelno), text, record.name, request_id))
-
-
-def _level_name(level: int) -> str:
-    if level < logging.INFO:
-        return "debug"
-    if level < logging.WARNING:
-        return "info"
-    return "warning" if level < logging.ERROR else "error"
+        self._reports.logs.append(WorkerLog(level_name(record.levelno), text, record.name, request_id))
 
 
 def users_part(exc: BaseException) -> BaseException:

@@ -37,11 +37,10 @@ async def send_head(
     """
     cycle = getattr(send, "__self__", None)
     cycle = getattr(cycle, "cycle", cycle)
+    flight.status = message["status"]
     if not isinstance(cycle, RequestResponseCycle) or cycle.response_started:
-        flight.status = message["status"]
         await send(message)
         return
-    flight.status = message["status"]
     try:
         await send(message)
     except asyncio.CancelledError:

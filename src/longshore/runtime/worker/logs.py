@@ -18,7 +18,7 @@ from longshore.workers._context import current_request_id
 if TYPE_CHECKING:
     from longshore.runtime.worker.reporting import ChannelReporter
 
-__all__ = ["HostLogHandler", "report_logs"]
+__all__ = ["HostLogHandler", "level_name", "report_logs"]
 
 # They log each step of each request at INFO; who wants that sets their level.
 _TALKATIVE = ("httpx", "httpcore", "websockets")
@@ -41,7 +41,7 @@ class HostLogHandler(logging.Handler):
         try:
             text = self.format(record)
             if self._reporter.is_open:
-                level = _level_name(record.levelno)
+                level = level_name(record.levelno)
                 self._reporter.send(
                     LogLine(level=level, text=text, request_id=current_request_id(), logger=record.name)
                 )
@@ -98,7 +98,8 @@ def _report_warnings(reporter: ChannelReporter) -> None:
     warnings.showwarning = show
 
 
-def _level_name(level: int) -> str:
+def level_name(level: int) -> str:
+    """Return the name of a ``LogLine``'s level for a level of ``logging``."""
     if level < logging.INFO:
         return "debug"
     if level < logging.WARNING:
