@@ -120,6 +120,8 @@ class DialRequest:
     """Idle seconds before the first TCP keep-alive probe; None for no probes."""
     local_address: tuple[str, int] | None = None
     """IP literal and port to bind before connecting; port 0 for any."""
+    binding: str | None = None
+    """Name of the binding whose credentials the host is to use; only a dialer that asks a host knows bindings."""
 
 
 class Dialer(Protocol):

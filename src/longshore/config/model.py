@@ -12,19 +12,103 @@ import msgspec
 
 __all__ = [
     "DevSettings",
+    "EgressBinding",
+    "EgressLimits",
     "HyperdriveBinding",
+    "MtlsBinding",
     "NetworkRules",
     "Notice",
+    "SandboxSettings",
     "ServeSettings",
+    "TlsSettings",
     "WorkerConfig",
 ]
 
 
+class EgressLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """``[network.limits]``: how much a worker process may use of the network; None is without a limit.
+
+    A dial beyond ``open_sockets``, ``dials_per_s`` or ``request_open_sockets`` waits, at most ``queue_timeout_s``. What
+    cannot get better by waiting fails at once. The limits of a request hold for what is known to be its doing:
+    ``connect()``, ``fetch()`` and bindings.
+    """
+
+    open_sockets: int | None = None
+    dials_per_s: float | None = None
+    bytes: int | None = None
+    """Sent and received together, in the life of the process."""
+    request_open_sockets: int | None = None
+    request_dials: int | None = None
+    request_bytes: int | None = None
+    queue_timeout_s: float = 10.0
+
+
 class NetworkRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Where ``connect()`` and ``fetch()`` of the worker may go: workerd's names and meaning (``longshore.policy``)."""
+    """Where a worker may connect to: workerd's names and meaning (``longshore.policy``)."""
 
     allow: tuple[str, ...] = ("public",)
     deny: tuple[str, ...] = ()
+    hosts: dict[str, tuple[str, ...]] = {}
+    """Addresses of names, instead of what the system's name service says; every one of them is judged by the rules."""
+    limits: EgressLimits = EgressLimits()
+
+
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``[tls]``: holds for every TLS connection that ``connect()`` and ``fetch()`` make themselves."""
+
+    ca: tuple[str, ...] = ()
+    """Names of CA bundles in the credential store, trusted besides the system's."""
+
+
+class EgressBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[egress]]``: ``env.<binding>.connect()`` reaches this one place, with TLS made by the host.
+
+    The binding is the permission: the worker's rules need not open ``address``.
+    """
+
+    binding: str
+    address: str
+    """``host:port``."""
+    secure_transport: str = "on"
+    """``"on"``, ``"off"`` or ``"starttls"``."""
+    ca: str | None = None
+    """Name of a CA bundle in the credential store, trusted instead of the system's."""
+    client_certificate: str | None = None
+    """Name of a client certificate in the credential store."""
+    sni: str | None = None
+    """Name the certificate must match; the host of ``address`` otherwise."""
+    alpn: tuple[str, ...] = ()
+    minimum_version: str = "TLSv1.2"
+
+
+class MtlsBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[mtls_certificates]]``: ``env.<binding>.fetch()`` and ``.connect()`` show this client certificate.
+
+    The worker's rules say where it may go.
+    """
+
+    binding: str
+    certificate: str
+    """Name of a client certificate in the credential store (wrangler's ``certificate_id``)."""
+    ca: str | None = None
+    """Ours: name of a CA bundle, trusted instead of the system's."""
+
+
+class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``isolation`` and ``[sandbox]``: what a worker process is shut into."""
+
+    isolation: str = "auto"
+    """``"auto"``: as much as the system allows; ``"required"``: all, or no start; ``"off"``: nothing."""
+    environment: tuple[str, ...] = ()
+    """Names of environment variables of the host that the worker gets, besides the harmless ones."""
+    read: tuple[str, ...] = ()
+    """Absolute paths that the worker may read besides its project and its interpreter."""
+    write: tuple[str, ...] = ()
+    """Absolute paths that the worker may write, besides its private ``/tmp``."""
+    memory_bytes: int | None = None
+    processes: int = 512
+    open_files: int = 65_536
+    cpu_cores: float | None = None
 
 
 class HyperdriveBinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +139,10 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a handler may go on after its client left, before it is cancelled."""
     body_timeout_s: float = 60.0
     """How long nothing of a request body may come while the handler waits for it; 0 is without a limit."""
+    audit_log: str | None = None
+    """Absolute path of a file to which every outbound connection is written as JSON lines."""
+    metrics: str | None = None
+    """``host:port`` at which the host serves Prometheus metrics."""
     log_format: str = "text"
     """``"text"`` or ``"json"``."""
     log_requests: bool = True
@@ -93,6 +181,10 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     hyperdrive: tuple[HyperdriveBinding, ...] = ()
     crons: tuple[str, ...] = ()
     network: NetworkRules = NetworkRules()
+    egress: tuple[EgressBinding, ...] = ()
+    mtls_certificates: tuple[MtlsBinding, ...] = ()
+    tls: TlsSettings = TlsSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     dev: DevSettings = DevSettings()
     serve: ServeSettings = ServeSettings()
     watch: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from longshore.proto.ipc.messages import Exited, Fork, Forked, ForkFailed, Kill, ZygoteReady
-from longshore.runtime.channel import SyncChannel
+from longshore.net.channel import SyncChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from longshore.runtime.channel import SyncChannel
+from longshore.net.channel import SyncChannel
 from longshore.runtime.host.worker_link import WorkerLink
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from longshore.runtime.host.handover import HandOverDesk
 from tests.runtime.host.links import linked
 
 if TYPE_CHECKING:
-    from longshore.runtime.channel import SyncChannel
+    from longshore.net.channel import SyncChannel
 
 
 def connections(count: int) -> tuple[list[socket.socket], list[int]]:

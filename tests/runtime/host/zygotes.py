@@ -18,7 +18,7 @@ __all__ = ["Zygote", "running_zygote", "zygote_command"]
 
 PROGRAM = """
 import os, signal, socket, subprocess, sys, threading
-from longshore.runtime.channel import SyncChannel
+from longshore.net.channel import SyncChannel
 from longshore.runtime.zygote import run_zygote
 
 def tell(control, *values):

@@ -15,7 +15,7 @@ import msgspec
 
 from longshore.config.model import WorkerConfig
 from longshore.proto.ipc.messages import Drain, Drained, Exited, Fork, Forked, Ready, Start, ZygoteReady
-from longshore.runtime.channel import SyncChannel
+from longshore.net.channel import SyncChannel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,10 @@ from typing import TypeAlias
 
 import msgspec
 
+from longshore.proto.ipc.base import IpcMessage
+from longshore.proto.ipc.egress import EgressMessage
+from longshore.proto.ipc.jail import JailPlan
+
 __all__ = [
     "Adopt",
     "BootFailed",
@@ -70,14 +74,10 @@ class ErrorReport(msgspec.Struct, frozen=True, kw_only=True):
     cause: ErrorReport | None = None
 
 
-class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    pass
-
-
 # --- commands: host to worker ---------------------------------------------------------------------------------------
 
 
-class Start(_Message, frozen=True, kw_only=True):
+class Start(IpcMessage, frozen=True, kw_only=True):
     """The first message: be this worker. The listening sockets come with it."""
 
     config: msgspec.Raw
@@ -88,11 +88,15 @@ class Start(_Message, frozen=True, kw_only=True):
     log_requests: bool = True
     log_connections: bool = False
     urls: tuple[str, ...] = ()
+    has_traps: bool = False
+    """True: the egress process sees the connections of drivers too, and the worker need not watch for them."""
+    extra_roots: str = ""
+    """PEM certificates that ``connect()`` and ``fetch()`` trust besides the system's (``[tls] ca``)."""
     boot_timeout_s: float = 0.0
     """When the host loses its patience, so that the worker can say in time what it waits for; 0: it never does."""
 
 
-class Drain(_Message, frozen=True, kw_only=True):
+class Drain(IpcMessage, frozen=True, kw_only=True):
     """Stop accepting, finish what is in flight, then ``Drained`` and end."""
 
     timeout_s: float
@@ -100,11 +104,11 @@ class Drain(_Message, frozen=True, kw_only=True):
     """True when a successor listens: idle keep-alive connections come back with ``HandOver``, they are not closed."""
 
 
-class Adopt(_Message, frozen=True, kw_only=True):
+class Adopt(IpcMessage, frozen=True, kw_only=True):
     """Serve this connection (one descriptor): it was idle in the worker before."""
 
 
-class FireScheduled(_Message, frozen=True, kw_only=True):
+class FireScheduled(IpcMessage, frozen=True, kw_only=True):
     """Run the ``scheduled`` handler."""
 
     cron: str
@@ -114,7 +118,7 @@ class FireScheduled(_Message, frozen=True, kw_only=True):
 # --- events: worker to host -----------------------------------------------------------------------------------------
 
 
-class Ready(_Message, frozen=True, kw_only=True):
+class Ready(IpcMessage, frozen=True, kw_only=True):
     """Accepting connections."""
 
     pid: int
@@ -125,31 +129,31 @@ class Ready(_Message, frozen=True, kw_only=True):
     boot_s: float
 
 
-class BootFailed(_Message, frozen=True, kw_only=True):
+class BootFailed(IpcMessage, frozen=True, kw_only=True):
     """The user's module cannot be run. The process ends with exit code 3."""
 
     report: ErrorReport
 
 
-class StillBooting(_Message, frozen=True, kw_only=True):
+class StillBooting(IpcMessage, frozen=True, kw_only=True):
     """Where the module is while its import takes long; the last one is told when the time is up."""
 
     frames: tuple[SourceFrame, ...]
     """Outermost first, from the first frame of the user's on."""
 
 
-class HandOver(_Message, frozen=True, kw_only=True):
+class HandOver(IpcMessage, frozen=True, kw_only=True):
     """An idle keep-alive connection (one descriptor) for the successor."""
 
 
-class Drained(_Message, frozen=True, kw_only=True):
+class Drained(IpcMessage, frozen=True, kw_only=True):
     """Nothing is in flight any more; the process is about to end."""
 
     cancelled_requests: int = 0
     cancelled_tasks: int = 0
 
 
-class RequestFinished(_Message, frozen=True, kw_only=True):
+class RequestFinished(IpcMessage, frozen=True, kw_only=True):
     """One request was answered, failed, or lost its client."""
 
     request_id: str
@@ -164,7 +168,7 @@ class RequestFinished(_Message, frozen=True, kw_only=True):
     client: str = ""
 
 
-class ConnectionOpened(_Message, frozen=True, kw_only=True):
+class ConnectionOpened(IpcMessage, frozen=True, kw_only=True):
     """An outbound connection is up, or could not be made (``error``)."""
 
     connection_id: int
@@ -184,7 +188,7 @@ class ConnectionOpened(_Message, frozen=True, kw_only=True):
     or a plain Python socket: no ``ConnectionClosed`` follows)."""
 
 
-class ConnectionClosed(_Message, frozen=True, kw_only=True):
+class ConnectionClosed(IpcMessage, frozen=True, kw_only=True):
     """An outbound connection ended."""
 
     connection_id: int
@@ -199,7 +203,7 @@ class ConnectionClosed(_Message, frozen=True, kw_only=True):
     """Of a handshake made on the open connection (STARTTLS)."""
 
 
-class HandlerFailed(_Message, frozen=True, kw_only=True):
+class HandlerFailed(IpcMessage, frozen=True, kw_only=True):
     """A handler, or work given to ``wait_until``, raised."""
 
     where: str
@@ -210,7 +214,7 @@ class HandlerFailed(_Message, frozen=True, kw_only=True):
     report: ErrorReport
 
 
-class ScheduledFinished(_Message, frozen=True, kw_only=True):
+class ScheduledFinished(IpcMessage, frozen=True, kw_only=True):
     """A ``scheduled`` handler ended; a failure came before as ``HandlerFailed``."""
 
     cron: str
@@ -218,7 +222,7 @@ class ScheduledFinished(_Message, frozen=True, kw_only=True):
     outcome: str = "ok"
 
 
-class LogLine(_Message, frozen=True, kw_only=True):
+class LogLine(IpcMessage, frozen=True, kw_only=True):
     """Something the runtime has to say, or a record of the worker's ``logging``."""
 
     level: str
@@ -231,40 +235,43 @@ class LogLine(_Message, frozen=True, kw_only=True):
 # --- host and zygote ------------------------------------------------------------------------------------------------
 
 
-class Fork(_Message, frozen=True, kw_only=True):
-    """Command: become a worker. Its end of the worker's control channel comes with it (one descriptor)."""
+class Fork(IpcMessage, frozen=True, kw_only=True):
+    """Command: become a worker. The worker's ends of its channels to the host and to the egress process come with it
+    (two descriptors, in this order)."""
 
     worker_id: int
+    jail: JailPlan | None = None
+    """What to put the worker into; None: nothing."""
 
 
-class Kill(_Message, frozen=True, kw_only=True):
+class Kill(IpcMessage, frozen=True, kw_only=True):
     """Command: send a signal to a worker; SIGKILL reaches its whole process group."""
 
     worker_id: int
     signal: int
 
 
-class ZygoteReady(_Message, frozen=True, kw_only=True):
+class ZygoteReady(IpcMessage, frozen=True, kw_only=True):
     """Event: everything is imported; forks are quick from now on."""
 
     pid: int
 
 
-class Forked(_Message, frozen=True, kw_only=True):
+class Forked(IpcMessage, frozen=True, kw_only=True):
     """Event: a worker process exists."""
 
     worker_id: int
     pid: int
 
 
-class ForkFailed(_Message, frozen=True, kw_only=True):
+class ForkFailed(IpcMessage, frozen=True, kw_only=True):
     """Event: the system gave no process (``error``); there will be no ``Exited``."""
 
     worker_id: int
     error: str
 
 
-class Exited(_Message, frozen=True, kw_only=True):
+class Exited(IpcMessage, frozen=True, kw_only=True):
     """Event: a worker process is gone and reaped."""
 
     worker_id: int
@@ -288,7 +295,7 @@ WorkerMessage: TypeAlias = (
     | LogLine
 )
 ZygoteMessage: TypeAlias = Fork | Kill | ZygoteReady | Forked | ForkFailed | Exited
-Message: TypeAlias = HostMessage | WorkerMessage | ZygoteMessage
+Message: TypeAlias = HostMessage | WorkerMessage | ZygoteMessage | EgressMessage
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

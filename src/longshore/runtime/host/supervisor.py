@@ -28,7 +28,7 @@ from longshore.proto.ipc.messages import (
     Ready,
     StillBooting,
 )
-from longshore.runtime._fdpass import close_all
+from longshore.net.fdpass import close_all
 from longshore.runtime.host import events as said
 from longshore.runtime.host import lifecycle_model as lc
 from longshore.runtime.host.auto_reload import AutoReload

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from longshore.aio.tasks import spawn
 from longshore.proto.ipc.frames import FrameError
-from longshore.runtime.channel import Channel
+from longshore.net.channel import Channel
 
 if TYPE_CHECKING:
     import socket

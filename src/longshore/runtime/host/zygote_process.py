@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from longshore.aio.tasks import spawn
 from longshore.proto.ipc.frames import FrameError
 from longshore.proto.ipc.messages import Exited, Fork, Forked, ForkFailed, Kill, ZygoteReady
-from longshore.runtime.channel import Channel
+from longshore.net.channel import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

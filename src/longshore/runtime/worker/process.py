@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.net.dial import DirectDialer
 from longshore.policy.evaluate import EgressPolicy
 from longshore.proto.ipc.messages import Start
-from longshore.runtime.channel import Channel, SyncChannel
+from longshore.net.channel import Channel, SyncChannel
 from longshore.runtime.worker.child import end_loop, name_process, prepare_process, run_exit_handlers
 from longshore.runtime.worker.connections import RecordingDialer
 from longshore.runtime.worker.driver_log import recording_class, watch_sockets
@@ -30,7 +30,7 @@ from longshore.sockets._connect import set_default_dialer
 
 if TYPE_CHECKING:
     from longshore.abc import Dialer
-    from longshore.runtime._fdpass import Inbox
+    from longshore.net.fdpass import Inbox
 
 __all__ = ["EXIT_INTERNAL", "run_worker"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from longshore.proto.ipc.messages import WorkerMessage
-    from longshore.runtime.channel import Channel
+    from longshore.net.channel import Channel
 
 __all__ = ["ChannelReporter"]
 

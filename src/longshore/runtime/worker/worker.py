@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from longshore.proto.ipc.messages import ErrorReport, Message, Start
-    from longshore.runtime.channel import Channel
+    from longshore.net.channel import Channel
     from longshore.runtime.worker.reporting import ChannelReporter
 
 __all__ = ["EXIT_CANNOT_BOOT", "Worker"]

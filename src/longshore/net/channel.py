@@ -10,14 +10,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from longshore.proto.ipc.frames import FrameError, make_frame
-from longshore.runtime._fdpass import MAX_DESCRIPTORS, Inbox, Outbox
+from longshore.net.fdpass import MAX_DESCRIPTORS, Inbox, Outbox
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
     from longshore.proto.ipc.messages import Message
-    from longshore.runtime._fdpass import Received
+    from longshore.net.fdpass import Received
 
 __all__ = ["MAX_DESCRIPTORS", "Channel", "SyncChannel"]
 

@@ -17,7 +17,7 @@ import pytest
 from longshore.aio.tasks import spawn
 from longshore.proto.ipc.frames import FrameError, make_frame
 from longshore.proto.ipc.messages import Adopt, Drain, Drained, HandOver, LogLine
-from longshore.runtime.channel import MAX_DESCRIPTORS, Channel, SyncChannel
+from longshore.net.channel import MAX_DESCRIPTORS, Channel, SyncChannel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -358,7 +358,7 @@ def test_synchronous_channel_closes_what_nobody_took() -> None:
 
 async def test_descriptors_that_find_no_room_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel truncates what the receiver has no space for; simulated with a small ancillary buffer."""
-    monkeypatch.setattr("longshore.runtime._fdpass._ANCILLARY_BYTES", socket.CMSG_SPACE(array.array("i").itemsize))
+    monkeypatch.setattr("longshore.net.fdpass._ANCILLARY_BYTES", socket.CMSG_SPACE(array.array("i").itemsize))
     with pair() as (left, right):
         left.send(Adopt(), [0] * 8)
         with pytest.raises(FrameError, match="descriptors were lost"):

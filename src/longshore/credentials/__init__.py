@@ -1,0 +1,1 @@
+"""The credential store of the host: CA bundles, client certificates with their keys, secrets."""
