@@ -162,8 +162,9 @@ class _Run:
                 missing.append(self._missing[key])
             else:
                 results[contender.name] = self._result(task, self._samples[key])
-        bench = self._bench
-        return CaseResult(f"{task.name}, {loop}", bench.unit, bench.lower_is_better, results, tuple(missing))
+        measure = self._bench.measure_of(task)
+        name = f"{task.name}, {loop}"
+        return CaseResult(name, measure.unit, measure.lower_is_better, results, tuple(missing))
 
     def _result(self, task: Task, samples: Sequence[Answer]) -> Result:
         extras = {

@@ -14,6 +14,7 @@ __all__ = [
     "CaseResult",
     "ContenderSpec",
     "Extra",
+    "Measure",
     "Missing",
     "Result",
     "Scale",
@@ -41,6 +42,14 @@ class ServerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What a number of the table is."""
+
+    unit: str
+    lower_is_better: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One thing that is measured; with a loop's name behind it, it is a case of the result."""
 
@@ -53,6 +62,8 @@ class Task:
     """``plain``, ``tls`` or ``starttls``."""
     value: Callable[[Mapping[str, float], int], float] = field(default=lambda reading, _: reading["seconds"])
     """Turns a reading and ``count`` into the number of the table."""
+    measure: Measure | None = None
+    """Of its number, where that is not the bench's."""
 
     @property
     def is_tls(self) -> bool:
@@ -130,6 +141,10 @@ class Bench:
     loops: tuple[str, ...] = ("asyncio", "uvloop")
     extras: tuple[Extra, ...] = ()
     """What is kept beside the median."""
+
+    def measure_of(self, task: Task) -> Measure:
+        """Return what the number of a task is."""
+        return task.measure or Measure(self.unit, self.lower_is_better)
 
 
 @dataclass(frozen=True, slots=True)

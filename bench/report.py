@@ -50,6 +50,11 @@ for everyone.
   and closes it. uvicorn does so with asyncio's streams.
 - `cold`: from the start of a server on a socket that listens already to the first byte of its first answer: a fork of
   Longshore's warm process, as for a reload; a fresh interpreter with uvicorn; a fresh workerd.
+- `sandbox`: the same client in a worker of `longshore serve`, with every layer of the sandbox in force (*longshore*),
+  and in a plain process (*outside*). Host, zygote, egress process and worker share the client's core. The blocking
+  clients, in Python and in C, know nothing of Longshore; those that use `connect()` run in the worker itself. A start
+  is that of a worker in its jail; *outside* is one with isolation off. Memory is what no other process shares, of the
+  worker and the first process of its jail.
 
 ## Repeat it
 

@@ -38,8 +38,10 @@ def quantity(value: float, unit: str) -> str:
         return _seconds(value)
     if unit == "B/s":
         return f"{_bytes(value)}/s"
-    if unit == "B/socket":
+    if unit in {"B/socket", "B"}:
         return _bytes(value)
+    if unit == "ms":
+        return f"{value:.1f} ms"
     return f"{value:,.0f}"
 
 
@@ -84,10 +86,16 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+def _measure(case: CaseResult) -> str:
+    return f"{case.unit}, {'lower' if case.lower_is_better else 'higher'} is better"
+
+
 def render(result: BenchResult) -> str:
     """Return all tables of a result for the terminal."""
-    direction = "lower is better" if result.cases[0].lower_is_better else "higher is better"
-    lines = [f"{result.bench} ({result.cases[0].unit}, {direction})"]
+    measures = list(dict.fromkeys(map(_measure, result.cases)))
+    is_one = len(measures) == 1
+    lines = [f"{result.bench} ({measures[0]})" if is_one else result.bench]
     for case in result.cases:
-        lines += ["", case.case, *(f"  {line}" for line in aligned(case_rows(case)))]
+        title = case.case if is_one else f"{case.case} ({_measure(case)})"
+        lines += ["", title, *(f"  {line}" for line in aligned(case_rows(case)))]
     return "\n".join([*lines, "", *aligned(target_rows(result))])

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     import trustme
 
-__all__ = ["IDENTITIES", "CertificateFiles", "install_certificate", "server_context", "write_certificate"]
+__all__ = ["HARBOUR", "IDENTITIES", "CertificateFiles", "install_certificate", "server_context", "write_certificate"]
 
-IDENTITIES = ("localhost", "127.0.0.1", "::1")
+HARBOUR = "harbour.longshore.example"
+"""A name for the loopback, where a test can give it one."""
+
+IDENTITIES = ("localhost", "127.0.0.1", "::1", HARBOUR)
 """What the certificate of a server on the loopback stands for."""
 
 EXPIRED = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC))

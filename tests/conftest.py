@@ -30,4 +30,10 @@ pytest_plugins = [
     "tests.fix_postgres",
     "tests.fix_mysql",
     "tests.fix_docs",
+    "tests.interop.fix_python_servers",
+    "tests.interop.fix_nats",
+    "tests.interop.fix_ldap",
+    "tests.interop.fix_imap",
+    "tests.interop.fix_rabbitmq",
+    "tests.interop.fix_programs",
 ]

@@ -27,18 +27,23 @@ if TYPE_CHECKING:
 
 USER = "mysql"
 
-ACCOUNT = {"user": "longshore", "password": "row-the-boat", "database": "harbour"}
+ACCOUNT = {"user": "longshore", "password": "row-the-boat", "database": "harbour", "plain_user": "deckhand"}
 INIT_SQL = """
 CREATE USER '{user}'@'127.0.0.1' IDENTIFIED VIA mysql_native_password USING PASSWORD('{password}');
 ALTER USER '{user}'@'127.0.0.1' REQUIRE SSL;
 CREATE DATABASE {database} CHARACTER SET utf8mb4;
 GRANT ALL ON {database}.* TO '{user}'@'127.0.0.1';
+CREATE USER '{plain_user}'@'127.0.0.1' IDENTIFIED VIA mysql_native_password USING PASSWORD('{password}');
+GRANT ALL ON {database}.* TO '{plain_user}'@'127.0.0.1';
 """
 
 
 @pytest.fixture(scope="session")
 def mysql_server(server_cert_files: CertificateFiles) -> Iterator[Server]:
-    """A MariaDB server; ``facts``: ``user`` and ``password`` of the account that requires TLS, and its ``database``."""
+    """A MariaDB server; ``facts``: ``user``, ``password`` and ``database`` of the account that requires TLS.
+
+    ``plain_user`` is one that does not; it has the same password and database.
+    """
     mariadbd = require_program("mariadbd")
     port = free_port()
     with server_directory("mysql", USER) as directory:

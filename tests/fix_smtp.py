@@ -21,10 +21,13 @@ PROGRAM = Path(__file__).with_name("smtp_server.py")
 
 @pytest.fixture(scope="session")
 def smtp_server(server_cert_files: CertificateFiles) -> Iterator[Server]:
-    """An SMTP server; ``tests.smtp_server.mails(server.directory)`` is what it received."""
-    port = free_port()
+    """An SMTP server; ``facts["plain_port"]`` is one without STARTTLS.
+
+    ``tests.smtp_server.mails(server.directory)`` is what it received.
+    """
+    port, plain_port = free_port(), free_port()
     with server_directory("smtp", None) as directory:
         files = (server_cert_files.chain, server_cert_files.private_key)
-        command = [sys.executable, "-I", PROGRAM, port, directory, *files]
+        command = [sys.executable, "-I", PROGRAM, port, directory, *files, plain_port]
         with running(command, partial(says, port, b"220 "), user=None, directory=directory):
-            yield Server(port, directory)
+            yield Server(port, directory, facts={"plain_port": f"{plain_port}"})

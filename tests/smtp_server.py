@@ -1,6 +1,6 @@
 """An SMTP server to be run as a process: aiosmtpd with STARTTLS, which writes every mail to a folder.
 
-``python -I tests/smtp_server.py PORT MAILBOX CHAIN PRIVATE_KEY``. A mail is one JSON file, complete before
+``python -I tests/smtp_server.py PORT MAILBOX CHAIN PRIVATE_KEY [PLAIN_PORT]``. A mail is one JSON file, complete before
 the client hears ``250``; ``mails(folder)`` reads them.
 """
 
@@ -58,22 +58,27 @@ def mails(folder: Path) -> list[Mail]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
 
 
-async def serve(port: int, mailbox: Path, context: ssl.SSLContext) -> None:
-    """Serve until SIGTERM; mail is taken only after STARTTLS."""
+async def serve(port: int, mailbox: Path, context: ssl.SSLContext, plain_port: int | None) -> None:
+    """Serve until SIGTERM; mail is taken only after STARTTLS, except on the plain port."""
     loop = asyncio.get_running_loop()
-    make = partial(SMTP, Mailbox(mailbox), hostname=NAME, tls_context=context, require_starttls=True)
+    handler = Mailbox(mailbox)
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
-    server = await loop.create_server(make, HOST, port)
+    servers = []
+    if plain_port is not None:
+        servers.append(await loop.create_server(partial(SMTP, handler, hostname=NAME), HOST, plain_port))
+    make = partial(SMTP, handler, hostname=NAME, tls_context=context, require_starttls=True)
+    servers.append(await loop.create_server(make, HOST, port))
     await ended.wait()
-    server.close()
+    for server in servers:
+        server.close()
 
 
-def main(port: str, mailbox: str, chain: str, private_key: str) -> None:
+def main(port: str, mailbox: str, chain: str, private_key: str, plain_port: str | None = None) -> None:
     """Read the arguments and serve."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, private_key)
-    asyncio.run(serve(int(port), Path(mailbox), context))
+    asyncio.run(serve(int(port), Path(mailbox), context, int(plain_port) if plain_port else None))
 
 
 if __name__ == "__main__":

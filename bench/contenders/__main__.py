@@ -49,8 +49,11 @@ def main(argument: str) -> None:
     _raise_descriptor_limit()
     order = json.loads(argument)
     contender = import_module(f"bench.contenders.{order['module']}").CONTENDER
-    for fields in order["jobs"]:
-        print(json.dumps(_answer(contender, Job(**fields), order["loop"])), flush=True)
+    try:
+        for fields in order["jobs"]:
+            print(json.dumps(_answer(contender, Job(**fields), order["loop"])), flush=True)
+    finally:
+        contender.close()
     os._exit(0)  # ten thousand idle sockets are the kernel's to close
 
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -60,14 +60,22 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def serving(command: Sequence[str], port: int, variables: Mapping[str, str] | None = None) -> Iterator[int]:
+def serving(
+    command: Sequence[str], port: int, variables: Mapping[str, str] | None = None, *, is_client: bool = False
+) -> Iterator[int]:
     """Run a server until the block ends; it answers when the block begins.
+
+    Args:
+        command: what to run.
+        port: where it answers.
+        variables: more of its environment.
+        is_client: it is what is measured, on this process's core; False: it runs on the server's.
 
     Raises:
         RuntimeError: it does not answer, with the last thing it said.
     """
     with tempfile.TemporaryFile("w+") as said:
-        with pinned(server_core()):
+        with nullcontext() if is_client else pinned(server_core()):
             server = subprocess.Popen(
                 command,
                 cwd=ROOT.parent,

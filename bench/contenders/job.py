@@ -74,3 +74,5 @@ class Contender:
 
     run: Callable[[Callable[[Job], Awaitable[Reading] | Reading], Job, str | None], Reading]
     verbs: Mapping[str, Callable[[Job], Awaitable[Reading] | Reading]]
+    close: Callable[[], object] = lambda: None
+    """Called when all jobs are done; ends what they share."""

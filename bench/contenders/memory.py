@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
-__all__ = ["peak_rss_bytes", "reset_peak", "resident_bytes"]
+__all__ = ["peak_rss_bytes", "private_bytes", "reset_peak", "resident_bytes"]
 
 
 def _field_bytes(path: str, field: str) -> int:
@@ -19,6 +19,12 @@ def resident_bytes() -> int:
     """Return the resident set after a garbage collection, counted page by page (``smaps_rollup``)."""
     gc.collect()
     return _field_bytes("/proc/self/smaps_rollup", "Rss")
+
+
+def private_bytes(pid: int) -> int:
+    """Return how much memory a process shares with no other one."""
+    path = f"/proc/{pid}/smaps_rollup"
+    return sum(_field_bytes(path, field) for field in ("Private_Clean", "Private_Dirty"))
 
 
 def reset_peak() -> int:

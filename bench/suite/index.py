@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.suite import bulk, dial, echo, flights, http, idle
+from bench.suite import bulk, dial, echo, flights, http, idle, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ _MAKERS: Mapping[str, Callable[[Scale], Bench]] = {
     "http": http.make_http,
     "http-socket": http.make_http_socket,
     "cold": http.make_cold,
+    "sandbox": sandbox.make,
 }
 
 NAMES = tuple(_MAKERS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.contenders.memory import private_bytes
 from bench.machine import cores, facts, pinned
 
 pinning = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system cannot pin processes")
@@ -38,3 +39,11 @@ def test_client_and_server_get_different_cores() -> None:
 def test_no_core_pins_nothing() -> None:
     with pinned(None):
         pass
+
+
+def test_memory_that_a_fork_shares_with_nobody_is_its_own() -> None:
+    if not Path("/proc/self/smaps_rollup").exists():
+        pytest.skip("memory is measured on Linux only")
+    before = private_bytes(os.getpid())
+    kept = bytearray(os.urandom(1)) * (8 << 20)
+    assert private_bytes(os.getpid()) - before >= len(kept) * 9 // 10

@@ -8,6 +8,8 @@ from bench.model import Bench, Scale
 from bench.suite import NAMES, bench_named
 from bench.suite.roster import contenders_for
 
+_SERVERS = {"uvicorn", "workerd"}
+_PEERS = {"http": _SERVERS, "http-socket": _SERVERS, "cold": _SERVERS, "sandbox": {"outside"}}
 SCALES = [Scale(), Scale(is_quick=True)]
 
 
@@ -42,8 +44,7 @@ def test_each_case_has_us_and_a_peer_and_no_name_twice(bench: Bench) -> None:
         for loop in bench.loops:
             names = [c.name for c in bench.contenders if c.takes_part(task) and c.loop in (None, loop)]
             assert len(names) == len(set(names))
-            is_http = bench.name in {"http", "http-socket", "cold"}
-            peers = {"uvicorn", "workerd"} if is_http else {"asyncio-streams", "anyio"}
+            peers = _PEERS.get(bench.name, {"asyncio-streams", "anyio"})
             assert {"longshore", *peers} <= set(names)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.table import aligned, case_rows, quantity, render, target_rows
@@ -18,6 +20,8 @@ from tests.bench.samples import CASE, RATES, a_result
         (3 * 2**30, "B/s", "3.00 GiB/s"),
         (512.0, "B/socket", "512 B"),
         (1536.0, "B/socket", "1.50 KiB"),
+        (1536.0, "B", "1.50 KiB"),
+        (19.68, "ms", "19.7 ms"),
         (12345.6, "connections/s", "12,346"),
     ],
 )
@@ -47,7 +51,13 @@ def test_columns_line_up() -> None:
     assert list(aligned([["a", "b"], ["ccc", "d"]])) == ["a    b", "ccc  d"]
 
 
+def test_what_all_cases_have_in_common_is_said_once() -> None:
+    text = render(replace(a_result(), cases=(CASE,)))
+    assert text.startswith("echo (s/op, lower is better)\n\n64 B, uvloop\n")
+
+
 def test_all_of_it() -> None:
     text = render(a_result())
-    assert text.startswith("echo (s/op, lower is better)\n\n64 B, uvloop\n")
+    assert text.startswith("echo\n\n64 B, uvloop (s/op, lower is better)\n")
+    assert "in, plain, uvloop (B/s, higher is better)" in text
     assert "2.00 KiB more memory" in text

@@ -12,7 +12,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["LIMIT_S", "Launched", "environment", "launched", "run_longshore"]
@@ -100,10 +100,19 @@ class Launched:
 
 
 @contextlib.contextmanager
-def launched(*arguments: str, cwd: Path | None = None, **variables: str) -> Iterator[Launched]:
-    """Run a command for as long as the block lasts; it is killed in the end if it still runs."""
+def launched(
+    *arguments: str, cwd: Path | None = None, before: Sequence[str] = (), **variables: str
+) -> Iterator[Launched]:
+    """Run a command for as long as the block lasts; it is killed in the end if it still runs.
+
+    Args:
+        arguments: of ``longshore``.
+        cwd: where to run it.
+        before: what runs it in its turn, in its own place (``exec``).
+        variables: more of its environment.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "longshore", *arguments],
+        [*before, sys.executable, "-m", "longshore", *arguments],
         cwd=cwd,
         env=environment(**variables),
         stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longshore.proto.ipc.egress import AuditRecord
 from longshore.proto.ipc.messages import (
     ConnectionClosed,
     ConnectionOpened,
@@ -70,6 +71,9 @@ CRON = ScheduledFinished(cron="*/5 * * * *", duration_s=0.5)
 
 ALL: tuple[events.HostEvent, ...] = (
     events.Listening(("http://localhost:8787",)),
+    events.Enclosed("auto", ("user", "seccomp"), (("cgroup", "not writable", "no bounds"),)),
+    events.EgressLost(),
+    events.Audited(AuditRecord(event="deny", worker="shop", worker_id=1, name="10.0.0.5", port=80, rule="private")),
     events.Serving(("http://localhost:8787",)),
     events.PortTaken(8787, 8788, "python, process 4711"),
     events.WorkerStarting(1),

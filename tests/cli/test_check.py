@@ -7,12 +7,25 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from longshore.cli.check import bindings_table, config_as_json, render_check, render_notices
 from longshore.cli.main import run
-from longshore.config.model import HyperdriveBinding, NetworkRules, Notice, ServeSettings, WorkerConfig
+from longshore.config.model import (
+    EgressBinding,
+    EgressLimits,
+    HyperdriveBinding,
+    MtlsBinding,
+    NetworkRules,
+    Notice,
+    SandboxSettings,
+    ServeSettings,
+    TlsSettings,
+    WorkerConfig,
+)
+from longshore.sandbox.layers import LAYERS, Layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +50,32 @@ CONFIG = WorkerConfig(
         HyperdriveBinding(binding="ODD", connection_string="s3cret"),
     ),
     crons=("*/5 * * * *", "0 0 30 2 MON"),
-    network=NetworkRules(allow=("public", "10.0.0.0/8"), deny=("192.0.2.1",)),
-    serve=ServeSettings(workers=2, log_format="json", disconnect_grace_s=0.5),
+    network=NetworkRules(
+        allow=("public", "10.0.0.0/8"),
+        deny=("192.0.2.1",),
+        hosts={"db.internal": ("10.0.0.5", "10.0.0.6")},
+        limits=EgressLimits(open_sockets=5, queue_timeout_s=1.0),
+    ),
+    egress=(
+        EgressBinding(
+            binding="BILLING",
+            address="billing.example:443",
+            secure_transport="starttls",
+            ca="billing",
+            client_certificate="shop",
+        ),
+        EgressBinding(binding="PLAIN", address="[::1]:7", secure_transport="off"),
+    ),
+    mtls_certificates=(MtlsBinding(binding="PARTNER", certificate="shop"),),
+    tls=TlsSettings(ca=("office",)),
+    sandbox=SandboxSettings(isolation="required", read=("/srv/a", "/srv/b"), processes=9),
+    serve=ServeSettings(
+        workers=2,
+        log_format="json",
+        disconnect_grace_s=0.5,
+        audit_log="/srv/hello/audit.jsonl",
+        metrics="127.0.0.1:9464",
+    ),
     unavailable={"CACHE": "KV namespaces (kv_namespaces) are not provided by this version of Longshore"},
     notices=(
         Notice(key_path="kv_namespaces", message="has no effect", line=7),
@@ -54,13 +91,23 @@ file           longshore.toml
 environment    production
 compatibility  2026-01-31 a b
 network        allow public, 10.0.0.0/8, deny 192.0.2.1
+               db.internal is 10.0.0.5, 10.0.0.6
+limits         open_sockets 5, queue_timeout_s 1.0
+tls            trusts office besides the system's authorities
+isolation      required
+sandbox        read /srv/a /srv/b, processes 9
 dev            localhost, port 8787
 serve          127.0.0.1, port 8787, 2 processes, json logs
 time limits    drain 30 s, boot 30 s, after a client left 0.5 s
+audit log      audit.jsonl
+metrics        127.0.0.1:9464
 
 Binding        Resource      Value
 env.DB         Hyperdrive    postgres://u:(hidden)@db.internal:5432/d?sslpassword=…
 env.ODD        Hyperdrive    (hidden)
+env.BILLING    Egress        billing.example:443, STARTTLS, trusts billing, certificate shop
+env.PLAIN      Egress        [::1]:7, plain
+env.PARTNER    Certificate   shop
 env.GREETING   Variable      "hé[red]llo"
 env.LONG       Variable      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
 env.JSON       Variable      {"a": [1, null]}
@@ -98,6 +145,27 @@ def checked(config: WorkerConfig, now: dt.datetime | None = NOW) -> str:
 
 def test_everything_is_shown_and_secrets_are_not() -> None:
     assert checked(CONFIG) == CHECK
+
+
+def test_the_layers_of_this_system_are_told_and_what_is_lost() -> None:
+    available = frozenset(each.name for each in LAYERS) - {"seccomp", "cgroup"}
+    stream = io.StringIO()
+    layers = Layers(available, {"seccomp": "the kernel is\x1b too old"})
+    render_check(CONFIG, console_to(stream, 160), NOW, layers)
+    text = without_trailing_space(stream)
+    rows = {words[0]: " ".join(words[1:]) for line in text.splitlines() if (words := line.split())}
+    assert rows["user"] == "a user namespace: no capability outside"
+    assert rows["seccomp"] == "missing (the kernel is\\x1b too old): its drivers connect wherever they like"
+    assert rows["cgroup"].startswith("missing (not there): ")
+
+
+def test_without_isolation_there_are_no_layers() -> None:
+    config = msgspec.structs.replace(CONFIG, sandbox=SandboxSettings(isolation="off"))
+    stream = io.StringIO()
+    render_check(config, console_to(stream), NOW, Layers(frozenset(), {}))
+    text = without_trailing_space(stream)
+    assert "Layer" not in text
+    assert "isolation      off\n" in text
 
 
 def test_a_small_project_is_a_small_page() -> None:

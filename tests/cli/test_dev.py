@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import time
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 import pytest
 from rich.text import Text
 
@@ -79,7 +79,8 @@ def test_it_shows_what_the_worker_has_and_every_request(project: Path) -> None:
     assert "GREETING" in text
     assert "TOKEN" in text
     assert "hush" not in text
-    assert "connect() and fetch() may go to local" in text
+    assert "Network  may connect to local" in text
+    assert "\nIsolation  " in text
     assert "\x1b" not in text
     assert "r reload" not in text, "there are no keys without a terminal"
 
@@ -206,14 +207,28 @@ def test_whoever_waits_for_a_request_is_told_and_how_to_end_it(project: Path) ->
 
 
 def test_no_process_is_left(project: Path) -> None:
-    (project / "entry.py").write_text("import os\n" + ENTRY.replace("self.env.GREETING", "str(os.getpid())"))
     with launched("dev", "--port", "0", cwd=project) as running:
-        pid = int(get(running.wait_for(READY)[1]).text)
-        os.kill(pid, 0)
+        running.wait_for(READY)
+        family = psutil.Process(running.process.pid).children(recursive=True)
+        assert len(family) >= 3, "zygote, egress process and worker"
         running.process.send_signal(signal.SIGTERM)
         assert running.ended() == 0
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert not any(process.is_running() for process in family)
+
+
+def test_isolation_may_be_turned_off(project: Path) -> None:
+    with launched("dev", "--port", "0", "--isolation", "off", cwd=project) as running:
+        url = running.wait_for(READY)[1]
+        assert get(url).text == "hello\n"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+    assert "Isolation  off: workers may do what this account may do" in running.text
+
+
+def test_an_isolation_that_there_is_not(project: Path) -> None:
+    done = run_longshore("dev", "--isolation", "of", cwd=project)
+    assert done.returncode == 64
+    assert "'of' is none of auto, required, off" in done.stderr
 
 
 def test_it_ends_when_nobody_reads_what_it_shows(project: Path) -> None:

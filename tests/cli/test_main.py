@@ -18,7 +18,7 @@ from tests.cli.launched import environment, run_longshore
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ("init", "dev", "serve", "check", "demo")
+COMMANDS = ("init", "dev", "serve", "check", "demo", "cert", "secret")
 
 
 @pytest.fixture(autouse=True)

@@ -64,6 +64,15 @@ CASES: list[tuple[events.HostEvent, list[str]]] = [
     (events.CronDue("* * * * *", None), ["warning: cron * * * * *: no worker is ready"]),
     (events.HostFailed("no port", 78), ["error: no port"]),
     (events.WorkerStarting(1), []),
+    (events.Enclosed("required", ("user", "seccomp"), ()), ["Isolation  user, seccomp", ""]),
+    (
+        events.Enclosed("auto", ("user",), (("cgroup", "not writable", "no bounds"),)),
+        ["Isolation  user", "! without cgroup (not writable): no bounds", ""],
+    ),
+    (
+        events.EgressLost(),
+        ["error: the process that makes connections ended; it is started anew, with the workers"],
+    ),
     (events.Stopped(0), []),
 ]
 

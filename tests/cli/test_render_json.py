@@ -84,6 +84,16 @@ CASES: list[tuple[events.HostEvent, dict[str, Any]]] = [
         events.ConfigRejected(ValueError("no such key")),
         {"level": "error", "event": "config_rejected", "error": "no such key"},
     ),
+    (
+        events.Enclosed("auto", ("user",), (("cgroup", "not writable", "no bounds"),)),
+        {
+            "level": "info",
+            "event": "isolation",
+            "isolation": "auto",
+            "in_force": ["user"],
+            "missing": [{"layer": "cgroup", "reason": "not writable", "lost": "no bounds"}],
+        },
+    ),
     (events.CronDue("* * * * *", None), {"level": "warning", "event": "cron_due", "cron": "* * * * *"}),
 ]
 

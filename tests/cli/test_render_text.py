@@ -19,6 +19,16 @@ CASES: list[tuple[events.HostEvent, list[str]]] = [
         events.Listening(("http://a", "http://b")),
         ["INFO    host      opened http://a, http://b: connections wait for the first worker"],
     ),
+    (
+        events.Enclosed(
+            "auto", ("user",), (("seccomp", "too old", "a"), ("network", "", "a"), ("pid", "too old", "b"))
+        ),
+        [
+            "WARNING host      isolation: user",
+            "    without seccomp, pid (too old): a, b",
+            "    without network: a",
+        ],
+    ),
     (events.Serving(("http://a", "http://b")), ["INFO    host      ready on http://a, http://b"]),
     (
         events.WorkerReady(1, 4711, 0.084, ("fetch", "scheduled"), "uvloop", is_reload=False),

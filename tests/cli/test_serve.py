@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,31 @@ def test_settings_of_the_file_and_of_the_environment_section(project: Path) -> N
         running.process.send_signal(signal.SIGTERM)
         assert running.ended() == 0
     assert '"event":"request"' not in running.text
+
+
+def test_metrics_are_served_and_requests_are_counted_though_not_logged(project: Path) -> None:
+    config = 'name = "shop"\nmain = "entry.py"\n[serve]\nlog_requests = false\n'
+    (project / "longshore.toml").write_text(config)
+    metrics = f"127.0.0.1:{free_port()}"
+    with launched("serve", "--port", "0", "--metrics", metrics, cwd=project) as running:
+        url = running.wait_for(r"ready on (\S+)")[1]
+        assert get(url) == 200
+        running.wait_for("asked for /")
+        wanted = 'longshore_requests_total{method="GET",outcome="ok",status="200",worker="shop"} 1.0'
+        with httpx.Client(trust_env=False, timeout=LIMIT_S) as client:
+            while wanted not in client.get(f"http://{metrics}/metrics").text:  # the worker tells it a moment later
+                pass
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+    assert "GET /" not in running.text
+
+
+def test_a_port_for_metrics_that_is_taken_is_said(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = run_longshore("serve", "--port", "0", "--metrics", address, cwd=project)
+    assert result.returncode == 1
+    assert f"cannot serve metrics at {address}" in result.stderr
 
 
 def test_sighup_reads_the_configuration_anew_and_keeps_the_old_one_when_it_is_wrong(project: Path) -> None:

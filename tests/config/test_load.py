@@ -379,3 +379,18 @@ def test_every_name_is_tested() -> None:
 def test_defaults_without_a_word(tmp_path: Path) -> None:
     config = load_text(tmp_path, "")
     assert (config.dev.ip, config.dev.port, config.network.allow) == ("localhost", 8787, ("public",))
+
+
+def test_a_home_folder_as_project_is_noticed(tmp_path: Path) -> None:
+    project = make_project(tmp_path, "")
+    found = notices(load(project, variables={"HOME": str(tmp_path)}))
+    assert any("is your home folder" in notice for notice in found)
+    assert not any("home folder" in notice for notice in notices(load(project, variables={"HOME": "/home/ada"})))
+
+
+@pytest.mark.parametrize("isolation", ["auto", "required", "off"])
+def test_the_command_line_says_how_far_a_worker_is_shut_in(tmp_path: Path, isolation: str) -> None:
+    project = make_project(tmp_path, "isolation = 'required'\n[sandbox]\nprocesses = 9\n")
+    config = load(project, overrides=Overrides(isolation=isolation))
+    assert (config.sandbox.isolation, config.sandbox.processes) == (isolation, 9)
+    assert load(project).sandbox.isolation == "required"

@@ -98,7 +98,7 @@ def test_every_key_has_its_place() -> None:
         secrets={"S": "1"},
         hyperdrive=(HyperdriveBinding(binding="DB", connection_string="postgres://u:p@h/d"),),
         crons=("*/5 * * * *",),
-        network=NetworkRules(allow=("public", "10.0.0.0/8"), deny=("192.0.2.1",)),
+        network=NetworkRules(allow=("public", "10.0.0.0/8", "h:5432"), deny=("192.0.2.1",)),
         dev=DevSettings(ip="0.0.0.0", port=0),
         serve=ServeSettings(
             host="::",

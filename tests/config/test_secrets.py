@@ -75,7 +75,10 @@ def test_a_missing_secret_is_a_notice_while_developing() -> None:
 def test_a_missing_secret_is_a_problem_while_serving() -> None:
     case = Case(REQUIRED, variables={"A": "1"}, is_dev=False)
     assert case.problems == [
-        "longshore.toml:2: secrets.required[1]: secret 'B' is not set: set the environment variable B"
+        (
+            "longshore.toml:2: secrets.required[1]: secret 'B' is not set: run 'longshore secret put B', or set the "
+            "environment variable B"
+        )
     ]
     assert case.notices == []
 

@@ -128,7 +128,7 @@ BAD = [
         "[serve]\nzzzzzz = 1",
         (
             "longshore.toml:2: serve.zzzzzz: unknown key: known here: host, port, workers, drain_timeout_s,"
-            " boot_timeout_s, disconnect_grace_s, body_timeout_s, log_format, log_requests"
+            " boot_timeout_s, disconnect_grace_s, body_timeout_s, audit_log, metrics, log_format, log_requests"
         ),
     ),
     (
@@ -152,6 +152,122 @@ BAD = [
             "longshore.toml:2: network.deny[0]: rule '10.0.0.1/8' in deny is no address range: it has host"
             " bits set, write '10.0.0.0/8'"
         ),
+    ),
+    (
+        "isolation = 'of'",
+        "longshore.toml:1: isolation: expected 'auto' or 'off' or 'required', found 'of': did you mean 'off'?",
+    ),
+    (
+        "[network.hosts]\n'a.test' = '10.0.0.256'",
+        (
+            "longshore.toml:2: network.hosts.\"a.test\": '10.0.0.256' is no IP address: write it like '10.0.0.5' or"
+            " '2001:db8::7'"
+        ),
+    ),
+    (
+        "[network.hosts]\na = ['10.0.0.1', 'b']",
+        "longshore.toml:2: network.hosts.a[1]: 'b' is no IP address: write it like '10.0.0.5' or '2001:db8::7'",
+    ),
+    (
+        "[network.hosts]\na = 'fe80::1%eth0'",
+        "longshore.toml:2: network.hosts.a: 'fe80::1%eth0' is no IP address: write it like '10.0.0.5' or '2001:db8::7'",
+    ),
+    (
+        "[network]\nhosts = { a = '10.0.0.1', 'A.' = '10.0.0.2' }",
+        "longshore.toml:2: network.hosts: the name 'A.' is the same as 'a': write both addresses in one list",
+    ),
+    (
+        "[network]\nhosts = { '10.0.0.1' = '10.0.0.2' }",
+        (
+            "longshore.toml:2: network.hosts: the name '10.0.0.1' is an address: names stand on the left, their"
+            " addresses on the right"
+        ),
+    ),
+    (
+        "[network]\nhosts = { a = [] }",
+        "longshore.toml:2: network.hosts: the name 'a' has no address: write it like '10.0.0.5'",
+    ),
+    (
+        "[network]\nhosts = { 'a b' = '10.0.0.1' }",
+        ("longshore.toml:2: network.hosts: the name 'a b' has the character ' ': remove it"),
+    ),
+    (
+        "[network.limits]\nbytes = 0",
+        "longshore.toml:2: network.limits.bytes: expected a whole number from 1 to 1000000000000000, found 0",
+    ),
+    (
+        "[network.limits]\ndials_per_s = 0",
+        "longshore.toml:2: network.limits.dials_per_s: expected a number above 0, at most 1000000, found 0",
+    ),
+    (
+        "[network.limits]\nopen_socket = 1",
+        "longshore.toml:2: network.limits.open_socket: unknown key: did you mean 'open_sockets'?",
+    ),
+    ("[[egress]]\nbinding = 'B'", "longshore.toml:1: egress[0]: 'address' is missing"),
+    (
+        "[[egress]]\nbinding = 'B'\naddress = 'b.test'",
+        "longshore.toml:3: egress[0].address: address 'b.test' has no port: write 'b.test:PORT' with its number",
+    ),
+    (
+        "[[egress]]\nbinding = 'B'\naddress = 'b.test:1'\nca = '../ca'",
+        (
+            "longshore.toml:4: egress[0].ca: '../ca' is no name in the credential store: use letters, digits, '-', '_'"
+            " and '.'"
+        ),
+    ),
+    (
+        "[[egress]]\nbinding = 'B'\naddress = 'b.test:1'\nsni = 'b test'",
+        ("longshore.toml:4: egress[0].sni: the server name 'b test' has the character ' ': remove it"),
+    ),
+    (
+        "[[egress]]\nbinding = 'B'\naddress = 'b.test:1'\nalpn = ['h2', '']",
+        "longshore.toml:4: egress[0].alpn[1]: '' is no ALPN protocol: write a name like 'h2' or 'postgresql'",
+    ),
+    (
+        "[[egress]]\nbinding = 'B'\naddress = 'b.test:1'\nminimum_version = 'TLSv1.1'",
+        (
+            "longshore.toml:4: egress[0].minimum_version: expected 'TLSv1.2' or 'TLSv1.3', found 'TLSv1.1': did you"
+            " mean 'TLSv1.3'?"
+        ),
+    ),
+    ("[[mtls_certificates]]\nbinding = 'B'", "longshore.toml:1: mtls_certificates[0]: 'certificate_id' is missing"),
+    (
+        "[tls]\nca = 'office'",
+        "longshore.toml:2: tls.ca: expected a list of text, found text: write it in [ ]",
+    ),
+    (
+        "[sandbox]\nmemory_bytes = 1",
+        ("longshore.toml:2: sandbox.memory_bytes: expected a whole number from 67108864 to 1000000000000000, found 1"),
+    ),
+    (
+        "[sandbox]\nread = ['/']",
+        "longshore.toml:2: sandbox.read[0]: '/' is the whole machine: name what the worker needs",
+    ),
+    (
+        "[sandbox]\nwrite = ['..']",
+        (
+            "longshore.toml:2: sandbox.write[0]: '..' is a folder that the worker has anyway, or one above it: name"
+            " what the worker needs"
+        ),
+    ),
+    (
+        "[sandbox]\nread = ['~/x']",
+        (
+            "longshore.toml:2: sandbox.read[0]: '~/x' begins with '~', which stands for itself here: write the whole"
+            " path"
+        ),
+    ),
+    (
+        "[sandbox]\nenvironment = ['A=B']",
+        (
+            "longshore.toml:2: sandbox.environment[0]: 'A=B' is no name of an environment variable: use letters, digits"
+            " and '_'"
+        ),
+    ),
+    ("[serve]\naudit_log = ''", "longshore.toml:2: serve.audit_log: '' is no path"),
+    (
+        "[serve]\nmetrics = ':80'",
+        "longshore.toml:2: serve.metrics: address ':80' has no host: write a name or an IP address before the port",
     ),
     ("[build]\nwatch_dir = 1", "longshore.toml:2: build.watch_dir: expected text, found a whole number, 1"),
     ("[build]\nwatch_dir = ['a', 1]", "longshore.toml:2: build.watch_dir[1]: expected text, found a whole number, 1"),

@@ -16,12 +16,29 @@ import msgspec
 import psutil
 
 from longshore.aio.tasks import spawn
-from longshore.config.model import NetworkRules, WorkerConfig
+from longshore.config.model import NetworkRules, SandboxSettings, WorkerConfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["RUN_HOST", "Host", "gone", "is_alive", "running_host", "started_host", "worker_config"]
+__all__ = [
+    "EGRESS",
+    "ISOLATION",
+    "RUN_HOST",
+    "ZYGOTE",
+    "Host",
+    "gone",
+    "is_alive",
+    "running_host",
+    "started_host",
+    "worker_config",
+]
+
+ISOLATION = "auto"
+"""What the configurations of these tests say."""
+
+ZYGOTE = "longshore.runtime.zygote"
+EGRESS = "longshore.egress"
 
 RUN_HOST = Path(__file__).with_name("run_host.py")
 
@@ -39,6 +56,7 @@ def worker_config(folder: Path, source: str, **fields: Any) -> WorkerConfig:
             "module_root": str(folder),
             "project_dir": str(folder),
             "network": NetworkRules(allow=("public", "private", "local")),
+            "sandbox": SandboxSettings(isolation=ISOLATION),
             **fields,
         }
     )
@@ -130,6 +148,15 @@ class Host:
         """Return every process below the host."""
         return psutil.Process(self.pid).children(recursive=True)
 
+    def relative(self, module: str) -> psutil.Process:
+        """Return the child of the host that runs a module of ours: the zygote, or the egress process."""
+        (found,) = [child for child in psutil.Process(self.pid).children() if module in child.cmdline()]
+        return found
+
+    def worker_family(self) -> int:
+        """Return how many processes a worker that starts none consists of."""
+        return 1 if ISOLATION == "off" else 2  # the other one is the init of its jail
+
     async def ended(self) -> int:
         """Wait until the host has ended and return its exit code."""
         await self._reading
@@ -190,5 +217,6 @@ async def started_host(config: WorkerConfig, *, start_new_session: bool = False,
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         await host.ended()
+        await host.errors()  # or its pipe is still open when the loop ends
         assert process.stdin is not None
         process.stdin.close()

@@ -17,9 +17,11 @@ WORKER = """
 import os
 from workers import WorkerEntrypoint, Response
 
+TOKEN = os.urandom(8).hex()
+
 class Default(WorkerEntrypoint):
     async def scheduled(self, controller, env, ctx):
-        print("fired", controller.cron, controller.scheduledTime, os.getpid(), flush=True)
+        print("fired", controller.cron, controller.scheduledTime, TOKEN, flush=True)
 
     async def fetch(self, request):
         return Response("hello")
@@ -29,7 +31,6 @@ class Default(WorkerEntrypoint):
 async def test_a_cron_fires_in_one_of_two_workers(tmp_path: Path) -> None:
     config = worker_config(tmp_path, WORKER, crons=("0 0 1 1 *",))
     async with running_host(config, workers=2) as host:
-        pids = {event["worker_id"]: event["pid"] for event in host.of("WorkerReady")}
         for _ in range(4):
             await host.command("fire 0 0 1 1 *")
             due = await host.next("CronDue", cron="0 0 1 1 *")
@@ -39,7 +40,7 @@ async def test_a_cron_fires_in_one_of_two_workers(tmp_path: Path) -> None:
             assert finished["message"]["outcome"] == "ok"
         fired = [event["text"].split() for event in host.of("output")]
         assert len(fired) == 4, "once each"
-        assert {int(words[-1]) for words in fired} == set(pids.values()), "the workers take turns"
+        assert len({words[-1] for words in fired}) == 2, "the workers take turns"
 
 
 async def test_a_handler_that_raises_is_reported(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ async def test_twenty_reloads_leave_no_descriptor_and_no_process(tmp_path: Path)
         for _ in range(20):
             await reload_once(host, client)
         assert open_files(host) <= before
-        assert len(host.family()) == family == 3, "the zygote and two workers"
+        assert len(host.family()) == family == 2 + 2 * host.worker_family(), "zygote, egress process and two workers"
 
 
 async def reload_once(host: Host, client: httpx.AsyncClient) -> None:

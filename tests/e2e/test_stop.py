@@ -190,7 +190,8 @@ async def test_nothing_is_left_when_the_host_is_killed(tmp_path: Path, is_busy: 
         if is_busy:
             await host.next("output", text="begun\n")
         family = host.family()
-        assert len(family) == 3 + is_busy, "zygote, two workers, and what one of them started"
+        expected = 2 + 2 * host.worker_family() + is_busy
+        assert len(family) == expected, "zygote, egress process, two workers, and what one of them started"
         host.signal(signal.SIGKILL)
         await gone(family)
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from longshore.aio.tasks import spawn
+from longshore.net.channel import MAX_DESCRIPTORS, Channel, SyncChannel
 from longshore.proto.ipc.frames import FrameError, make_frame
 from longshore.proto.ipc.messages import Adopt, Drain, Drained, HandOver, LogLine
-from longshore.net.channel import MAX_DESCRIPTORS, Channel, SyncChannel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -235,3 +235,18 @@ async def test_bytes_before_a_reset_are_read_to_the_last_however_small_the_piece
         assert b"".join(received) == payload[1:]
         with pytest.raises(ResetError):
             await socket.readable.read(1)
+
+
+@NEAR
+async def test_a_stream_can_be_given_up_with_everything_that_is_in_it(is_near: bool) -> None:
+    stream, peer = await fd_stream_pair(is_near=is_near)
+    recorder = Recorder(stream)
+    await peer.send(b"unread")
+    await recorder.wait_for("readable")
+    with stream.detach() as sock:
+        assert stream.fileno() == -1
+        assert sock.recv(100) == b"unread"
+        with pytest.raises(ClosedError):
+            stream.detach()
+    assert (await peer.receive_until_end()) == (b"", "eof")
+    peer.close()

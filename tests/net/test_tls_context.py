@@ -10,7 +10,7 @@ import pytest
 
 from longshore.core.tls_options import TlsOptions
 from longshore.errors import ArgumentValueError
-from longshore.net.tls_context import client_context
+from longshore.net.tls_context import client_context, make_client_context, trust_also
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +89,37 @@ def test_an_identity_that_cannot_be_used_is_named(
 def test_a_ready_context_is_used_as_it_is() -> None:
     context = ssl.create_default_context()
     assert client_context(TlsOptions(context=context), ()) is context
+
+
+def test_more_roots_are_trusted_besides_the_systems_and_not_besides_a_ca_of_the_callers(
+    ca: trustme.CA, ca_file: Path
+) -> None:
+    before = client_context(TlsOptions(), ())
+    former = trust_also(ca.cert_pem.bytes().decode())
+    try:
+        assert former == ""
+        assert client_context(TlsOptions(), ()).cert_store_stats()["x509"] == before.cert_store_stats()["x509"] + 1
+        assert client_context(TlsOptions(ca=ca_file), ()).cert_store_stats()["x509"] == 1
+    finally:
+        trust_also(former)
+    assert client_context(TlsOptions(), ()) is before
+
+
+def test_roots_that_are_none_change_nothing() -> None:
+    before = client_context(TlsOptions(), ())
+    with pytest.raises(ArgumentValueError, match="CA certificates cannot be used"):
+        trust_also("nonsense")
+    assert client_context(TlsOptions(), ()) is before
+
+
+def test_an_identity_that_is_in_no_file(ca: trustme.CA) -> None:
+    issued = ca.issue_cert("client.example")
+    pem = b"".join(each.bytes() for each in (*issued.cert_chain_pems, issued.private_key_pem)).decode()
+    descriptors = len(os.listdir("/dev/fd"))
+    context = make_client_context(TlsOptions(), ("h2",), identity=pem)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert len(os.listdir("/dev/fd")) == descriptors
+    for broken in ("nonsense", issued.cert_chain_pems[0].bytes().decode()):
+        with pytest.raises(ArgumentValueError, match="client certificate cannot be used"):
+            make_client_context(TlsOptions(), (), identity=broken)
+    assert len(os.listdir("/dev/fd")) == descriptors

@@ -86,6 +86,15 @@ def test_a_program_off_the_path_is_found(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert system.find_program("server") == str(folders[1] / "serverd")
 
 
+def test_a_package_without_a_program_is_found_by_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = system.Package("binding", (), files=f"{str(tmp_path).lstrip('/')}/*/binding.py")
+    monkeypatch.setitem(system.PACKAGES, "binding", package)
+    assert system.find_program("binding") is None
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "binding.py").touch()
+    assert system.find_program("binding") == str(tmp_path / "3" / "binding.py")
+
+
 def test_a_missing_program_is_named_with_its_package(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,6 +38,8 @@ class Package:
     folders: str = ""
     """Glob, from the root, of folders off the PATH where Debian puts it."""
     for_what: str = ""
+    files: str = ""
+    """Glob, from the root, of the file to look for instead: what brings no program."""
 
 
 PACKAGES: dict[str, Package] = {
@@ -48,6 +50,24 @@ PACKAGES: dict[str, Package] = {
     "mariadbd": Package("mariadb-server", ("mariadbd", "mysqld"), for_what="the MySQL example and its test"),
     "ngircd": Package("ngircd", ("ngircd",), for_what="the IRC example and its test"),
     "vsftpd": Package("vsftpd", ("vsftpd",), for_what="the FTP example and its test"),
+    "nats-server": Package("nats-server", ("nats-server",), for_what="the interop matrix: NATS"),
+    "rabbitmq-server": Package("rabbitmq-server", ("rabbitmq-server",), for_what="the interop matrix: AMQP"),
+    "epmd": Package("erlang-base", ("epmd",), for_what="the interop matrix: RabbitMQ's port mapper"),
+    "slapd": Package("slapd", ("slapd",), for_what="the interop matrix: LDAP"),
+    "dovecot": Package("dovecot-imapd", ("dovecot",), for_what="the interop matrix: IMAP"),
+    "psql": Package("postgresql-client", ("psql",), for_what="the interop matrix: a client in C"),
+    "mysql": Package("mariadb-client", ("mariadb", "mysql"), for_what="the interop matrix: a client in C"),
+    "mysqlclient": Package(
+        "python3-mysqldb",
+        (),
+        for_what="the interop matrix: a client in C",
+        files="usr/lib/python3/dist-packages/MySQLdb/__init__.py",
+    ),
+    "redis-cli": Package("redis-tools", ("redis-cli",), for_what="the interop matrix: a client in C"),
+    "ssh": Package("openssh-client", ("ssh",), for_what="the interop matrix: a client in C"),
+    "curl": Package("curl", ("curl",), for_what="the interop matrix: a client in C"),
+    "hey": Package("hey", ("hey",), for_what="the interop matrix: a client in Go"),
+    "npm": Package("npm", ("npm",), for_what="the interop matrix: packages for Node.js"),
     "node": Package("nodejs", ("node", "nodejs"), for_what="interoperation tests and the Node.js bench"),
     "chromium": Package("chromium", ("chromium",), for_what="the test that looks at the error page"),
     "wrk": Package("wrk", ("wrk",), for_what="the load of the HTTP benches"),
@@ -58,6 +78,8 @@ PACKAGES: dict[str, Package] = {
 def find_program(name: str) -> str | None:
     """Return the path of the program called ``name`` in ``PACKAGES``, or None when it is not installed."""
     package = PACKAGES[name]
+    if package.files:
+        return next((str(path) for path in sorted(Path("/").glob(package.files))), None)
     # The newest version first: /usr/lib/postgresql/17/bin before 15.
     folders = sorted((str(path) for path in Path("/").glob(package.folders)), reverse=True) if package.folders else []
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *EXTRA_PATH, *folders])

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
+import msgspec
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from longshore.cli.console import CommandFailed, fail, make_console
+from longshore.cli.credential_commands import cert, secret
 from longshore.cli.exit_codes import CONFIG, USAGE
+from longshore.cli.help_style import PlainCommand, PlainGroup, examples
 from longshore.cli.levels import LEVELS
-from longshore.config.errors import ConfigError
+from longshore.config.errors import ConfigError, Problem
 from longshore.config.load import Overrides, load_config
 from longshore.config.model import WorkerConfig
 
@@ -31,6 +33,12 @@ EnvironmentOption = Annotated[
 EnvFileOption = Annotated[
     list[Path] | None, typer.Option("--env-file", metavar="FILE", help="Read secrets from this file; repeatable.")
 ]
+IsolationOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW", help="How far the worker is shut in: auto, required or off; instead of the configuration's."
+    ),
+]
 VarOption = Annotated[list[str] | None, typer.Option("--var", metavar="K:V", help="A variable for `env`; repeatable.")]
 ScriptArgument = Annotated[
     str | None, typer.Argument(metavar="SCRIPT", help="The main module, instead of the one of the configuration.")
@@ -45,6 +53,11 @@ class Place:
     cwd: Path
     environment: str | None
     env_files: tuple[Path, ...] = ()
+    isolation: str | None = None
+
+    def secret_files(self) -> tuple[str, ...]:
+        """Return the absolute paths of the files that secrets are read from because the command line says so."""
+        return tuple(str((self.cwd / file).absolute()) for file in self.env_files)
 
     def load(self, *, is_dev: bool, main: str | None = None, variables: dict[str, str] | None = None) -> WorkerConfig:
         """Load the configuration.
@@ -52,17 +65,50 @@ class Place:
         Raises:
             ConfigError: with everything that is wrong in it.
         """
-        overrides = Overrides(main=main, vars=variables or {}, env_files=self.env_files)
+        overrides = Overrides(isolation=self.isolation, main=main, vars=variables or {}, env_files=self.env_files)
         # One that is no text cannot be what a configuration asks for.
         surroundings = {name: text for name, value in os.environ.items() if (text := as_text(value)) is not None}
-        return load_config(
+        loaded = load_config(
             self.config,
             cwd=self.cwd,
             environment=self.environment,
             is_dev=is_dev,
             variables=surroundings,
             overrides=overrides,
+            stored=stored_secret(surroundings),
         )
+        return with_credential_notices(loaded, surroundings)
+
+
+def stored_secret(variables: dict[str, str]) -> Callable[[str], str | None]:
+    """Return what asks the credential store for a secret; it is loaded with the first question."""
+
+    def secret(name: str) -> str | None:
+        from longshore.runtime.host.credentials import stored_secret as of_store  # noqa: PLC0415 - few need it
+
+        return of_store(variables)(name)
+
+    return secret
+
+
+def with_credential_notices(config: WorkerConfig, variables: dict[str, str]) -> WorkerConfig:
+    """Add what is to be known of the certificates that the configuration names.
+
+    Raises:
+        ConfigError: the store's key is none.
+    """
+    if not (config.egress or config.mtls_certificates or config.tls.ca):
+        return config
+    from longshore.cli.cert import present  # noqa: PLC0415 - few configurations need the store
+    from longshore.credentials.errors import CredentialError  # noqa: PLC0415 - the same
+    from longshore.credentials.store import open_store  # noqa: PLC0415 - the same
+    from longshore.runtime.host.credentials import credential_notices  # noqa: PLC0415 - the same
+
+    try:
+        found = credential_notices(config, open_store(variables), present())
+    except CredentialError as exc:
+        raise ConfigError([Problem(message=exc.message, hint=exc.hint)]) from exc
+    return msgspec.structs.replace(config, notices=(*config.notices, *found))
 
 
 def as_text(value: str) -> str | None:
@@ -71,33 +117,6 @@ def as_text(value: str) -> str | None:
         return os.fsencode(value).decode("utf-8")
     except UnicodeDecodeError:
         return None
-
-
-def examples(*lines: tuple[str, str]) -> str:
-    """Return the part of a help text that shows how a command is called."""
-    width = max(len(command) for command, _ in lines)
-    shown = (f"  [bold]{command:<{width}}[/bold]  [dim]{what}[/dim]".rstrip() for command, what in lines)
-    return "\n".join(["Examples:", "", *shown])
-
-
-class _Plain:
-    """Shows a flag without the type that it does not take."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options, ``--help`` and those for completion included."""
-        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that this is mixed into
-        for each in found:
-            if getattr(each, "is_flag", False):
-                each.metavar = ""
-        return found
-
-
-class PlainCommand(_Plain, TyperCommand):
-    """A command."""
-
-
-class PlainGroup(_Plain, TyperGroup):
-    """The command that has the others."""
 
 
 app = typer.Typer(
@@ -113,6 +132,10 @@ app = typer.Typer(
         ("longshore serve --workers 4", "run it in production"),
     ),
 )
+
+
+app.add_typer(cert)
+app.add_typer(secret)
 
 
 @app.callback(invoke_without_command=True)
@@ -139,8 +162,11 @@ def place_of(
     cwd: Path | None,
     environment: str | None,
     env_files: list[Path] | None = None,
+    isolation: str | None = None,
 ) -> Place:
     """Return what the options before and behind the command's name come to."""
+    if isolation not in {None, "auto", "required", "off"}:
+        raise typer.BadParameter(f"{isolation!r} is none of auto, required, off", param_hint="--isolation")
     former_config, former_cwd, former_environment = context.obj
     folder = cwd or former_cwd or Path()
     if not folder.is_dir():
@@ -150,6 +176,7 @@ def place_of(
         cwd=folder.resolve(),
         environment=environment or former_environment,
         env_files=tuple(env_files or ()),
+        isolation=isolation,
     )
 
 
@@ -182,6 +209,8 @@ def run_with(
         raise typer.Exit(command(load))
     except ConfigError as exc:
         raise ended(exc) from exc
+    except CommandFailed as exc:
+        fail(exc)
 
 
 def ended(error: ConfigError) -> typer.Exit:
@@ -234,6 +263,7 @@ def init(
         ("longshore dev src/other.py", "another main module"),
         ("longshore dev --port 3000 --var GREETING:Ahoy", ""),
         ("longshore dev --ip 0.0.0.0", "reachable from other machines"),
+        ("longshore dev --isolation off", "the worker may do what you may do"),
     ),
 )
 def dev(
@@ -248,6 +278,7 @@ def dev(
             min=0, max=65535, metavar="PORT", help="The port, 0 for any free one; by default 8787 or the next free one."
         ),
     ] = None,
+    isolation: IsolationOption = None,
     var: VarOption = None,
     config: ConfigOption = None,
     cwd: CwdOption = None,
@@ -257,8 +288,14 @@ def dev(
     """Run a worker while writing it: reload on change, show every request, connection and error."""
     from longshore.cli import dev as command  # noqa: PLC0415 - each command loads what it needs
 
-    place = place_of(context, config, cwd, environment, env_file)
-    run_with(lambda load: command.dev(load, ip=ip, port=port), place, script, var, is_dev=True)
+    place = place_of(context, config, cwd, environment, env_file, isolation)
+    run_with(
+        lambda load: command.dev(load, ip=ip, port=port, secret_files=place.secret_files()),
+        place,
+        script,
+        var,
+        is_dev=True,
+    )
 
 
 @app.command(
@@ -267,6 +304,7 @@ def dev(
         ("longshore serve", "http://127.0.0.1:8787"),
         ("longshore serve --host 0.0.0.0 --port 80 --workers 4", ""),
         ("longshore serve -e production --log json", "one JSON object a line"),
+        ("longshore serve --isolation required", "no start without every lock"),
     ),
 )
 def serve(
@@ -286,6 +324,11 @@ def serve(
         str,
         typer.Option(metavar="LEVEL", help="What matters less is not logged: debug, info, warning or error."),
     ] = "info",
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve metrics for Prometheus there; instead of the configuration's."),
+    ] = None,
+    isolation: IsolationOption = None,
     var: VarOption = None,
     config: ConfigOption = None,
     cwd: CwdOption = None,
@@ -299,10 +342,19 @@ def serve(
         raise typer.BadParameter(f"{log!r} is neither json nor text", param_hint="--log")
     if log_level not in LEVELS:
         raise typer.BadParameter(f"{log_level!r} is none of {', '.join(LEVELS)}", param_hint="--log-level")
-    place = place_of(context, config, cwd, environment, env_file)
+    place = place_of(context, config, cwd, environment, env_file, isolation)
 
     def run(load: Callable[[], WorkerConfig]) -> int:
-        return command.serve(load, host=host, port=port, workers=workers, log=log, log_level=log_level)
+        return command.serve(
+            load,
+            host=host,
+            port=port,
+            workers=workers,
+            log=log,
+            log_level=log_level,
+            metrics=metrics,
+            secret_files=place.secret_files(),
+        )
 
     run_with(run, place, script, var, is_dev=False)
 
@@ -327,6 +379,7 @@ def check(
 ) -> None:
     """Print the configuration in force, secrets hidden, or everything that is wrong with it."""
     from longshore.cli.check import config_as_json, render_check  # noqa: PLC0415 - each command loads what it needs
+    from longshore.sandbox.probe import probe_layers  # noqa: PLC0415 - the same
 
     place = place_of(context, config, cwd, environment, env_file)
     try:
@@ -336,7 +389,7 @@ def check(
     if as_json:
         typer.echo(config_as_json(loaded))
     else:
-        render_check(loaded, make_console())
+        render_check(loaded, make_console(), layers=probe_layers())
 
 
 @app.command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from longshore.cli.check import bindings_table, render_notices
+from longshore.cli.check import bindings_table, has_bindings, render_notices
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,7 @@ def print_banner(config: WorkerConfig, console: Console) -> None:
     head = (("longshore", "bold cyan"), f" {version('longshore')}  ", (config.name, "bold"), (environment, "cyan"))
     console.print(Text.assemble(*head))
     console.print()
-    if config.vars or config.secrets or config.hyperdrive or config.unavailable:
+    if has_bindings(config):
         console.print(bindings_table(config))
         console.print()
     console.print(_network(config))
@@ -37,10 +37,9 @@ def print_banner(config: WorkerConfig, console: Console) -> None:
 
 
 def _network(config: WorkerConfig) -> Text:
-    # A socket that a driver opens by itself is not asked for: so it says whom these rules are for.
     where = ", ".join(config.network.allow)
     words = ("to ", (where, "green")) if where else (("nowhere", "green"),)
-    line = Text.assemble(("Network  ", "bold"), "connect() and fetch() may go ", *words)
+    line = Text.assemble(("Network  ", "bold"), "may connect ", *words)
     if config.network.deny:
         line.append(", but not to ").append(", ".join(config.network.deny), style="red")
     return line

@@ -20,15 +20,27 @@ from rich.text import Text
 from longshore.cli.config_error import render_config_error
 from longshore.cli.words import printable
 from longshore.config.connection_string import ConnectionStringError, parse_connection_string
+from longshore.config.model import EgressLimits, SandboxSettings
+from longshore.sandbox.layers import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console
 
-    from longshore.config.model import Notice, WorkerConfig
+    from longshore.config.model import EgressBinding, Notice, WorkerConfig
+    from longshore.sandbox.layers import Layers
 
-__all__ = ["HIDDEN", "bindings_table", "config_as_json", "render_check", "render_config_error", "render_notices"]
+__all__ = [
+    "HIDDEN",
+    "bindings_table",
+    "config_as_json",
+    "has_bindings",
+    "layers_table",
+    "render_check",
+    "render_config_error",
+    "render_notices",
+]
 
 HIDDEN: Final = "(hidden)"
 """Stands where a secret would."""
@@ -37,17 +49,23 @@ _MAX_VALUE_CHARS: Final = 60
 _FIRINGS: Final = 3
 
 
-def render_check(config: WorkerConfig, console: Console, now: dt.datetime | None = None) -> None:
+def render_check(
+    config: WorkerConfig, console: Console, now: dt.datetime | None = None, layers: Layers | None = None
+) -> None:
     """Print a resolved configuration.
 
     Args:
         config: what to print.
         console: where to.
         now: the time from which the next cron events are told; the present by default.
+        layers: what this system can shut workers in with; None: that is not told.
     """
     console.print(_facts(config))
+    if layers is not None and config.sandbox.isolation != "off":
+        console.print()
+        console.print(layers_table(layers))
     console.print()
-    if _has_bindings(config):
+    if has_bindings(config):
         console.print(bindings_table(config))
     else:
         console.print(Text("No bindings.", style="dim"))
@@ -68,6 +86,11 @@ def bindings_table(config: WorkerConfig) -> Table:
     table.add_column("Value", overflow="fold")
     for each in config.hyperdrive:
         _add_binding(table, each.binding, "Hyperdrive", _without_password(each.connection_string))
+    for place in config.egress:
+        _add_binding(table, place.binding, "Egress", ", ".join(_place_words(place)))
+    for each_mtls in config.mtls_certificates:
+        ca = f", trusts {each_mtls.ca}" if each_mtls.ca else ""
+        _add_binding(table, each_mtls.binding, "Certificate", f"{each_mtls.certificate}{ca}")
     for name, value in config.vars.items():
         _add_binding(table, name, "Variable", _short(json.dumps(value, ensure_ascii=False)))
     for name in config.secrets:
@@ -94,8 +117,34 @@ def config_as_json(config: WorkerConfig) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False)
 
 
-def _has_bindings(config: WorkerConfig) -> bool:
-    return bool(config.hyperdrive or config.vars or config.secrets or config.unavailable)
+def layers_table(layers: Layers) -> Table:
+    """Return what keeps a worker in on this system, and what is missing and why."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    table.add_column("Layer", no_wrap=True)
+    table.add_column("Keeps", overflow="fold")
+    for each in LAYERS:
+        if each.name in layers.available:
+            table.add_row(Text(each.name, style="green"), Text(each.keeps))
+        else:
+            reason = layers.reasons.get(each.name, "not there")
+            words = f"missing ({printable(reason)}): {each.lost}"
+            table.add_row(Text(each.name, style="yellow"), Text(words, style="yellow" if each.is_essential else "dim"))
+    return table
+
+
+def has_bindings(config: WorkerConfig) -> bool:
+    """Return whether ``bindings_table`` has a row."""
+    bindings = config.hyperdrive or config.egress or config.mtls_certificates
+    return bool(bindings or config.vars or config.secrets or config.unavailable)
+
+
+def _place_words(place: EgressBinding) -> Iterable[str]:
+    yield place.address
+    yield {"off": "plain", "on": "TLS", "starttls": "STARTTLS"}[place.secure_transport]
+    if place.ca:
+        yield f"trusts {place.ca}"
+    if place.client_certificate:
+        yield f"certificate {place.client_certificate}"
 
 
 def _add_binding(table: Table, name: str, kind: str, value: str, style: str = "") -> None:
@@ -121,11 +170,31 @@ def _fact_rows(config: WorkerConfig) -> Iterable[tuple[str, str]]:
     if config.compatibility_date:
         yield "compatibility", " ".join([config.compatibility_date, *config.compatibility_flags])
     yield "network", f"allow {_words(config.network.allow)}, deny {_words(config.network.deny)}"
+    for name, addresses in config.network.hosts.items():
+        yield "", f"{name} is {', '.join(addresses)}"
+    if network_limits := _set_values(config.network.limits, EgressLimits()):
+        yield "limits", network_limits
+    if config.tls.ca:
+        yield "tls", f"trusts {', '.join(config.tls.ca)} besides the system's authorities"
+    yield "isolation", config.sandbox.isolation
+    if sandbox := _set_values(config.sandbox, SandboxSettings(isolation=config.sandbox.isolation)):
+        yield "sandbox", sandbox
     yield "dev", f"{dev.ip}, port {dev.port}"
     processes = "1 process" if serve.workers == 1 else f"{serve.workers} processes"
     yield "serve", f"{serve.host}, port {serve.port}, {processes}, {serve.log_format} logs"
     limits = f"drain {serve.drain_timeout_s:g} s, boot {serve.boot_timeout_s:g} s"
     yield "time limits", f"{limits}, after a client left {serve.disconnect_grace_s:g} s"
+    if serve.audit_log:
+        yield "audit log", _relative(serve.audit_log, config.project_dir)
+    if serve.metrics:
+        yield "metrics", serve.metrics
+
+
+def _set_values(settings: msgspec.Struct, defaults: msgspec.Struct) -> str:
+    """Return those settings that are not the defaults."""
+    usual = msgspec.structs.asdict(defaults)
+    found = ((key, value) for key, value in msgspec.structs.asdict(settings).items() if value != usual[key])
+    return ", ".join(f"{key} {' '.join(value) if isinstance(value, tuple) else value}" for key, value in found)
 
 
 def _words(rules: tuple[str, ...]) -> str:

@@ -47,13 +47,16 @@ HELP: Final = (
 )
 
 
-def dev(load: Callable[[], WorkerConfig], *, ip: str | None, port: int | None) -> int:
+def dev(
+    load: Callable[[], WorkerConfig], *, ip: str | None, port: int | None, secret_files: tuple[str, ...] = ()
+) -> int:
     """Run a worker until it is stopped; return the exit code.
 
     Args:
         load: loads the configuration, at first and whenever its file changes.
         ip: the address to listen on, instead of the configuration's.
         port: the port, instead of the configuration's; then no other is taken.
+        secret_files: what the worker may not read although it lies in its project.
 
     Raises:
         ConfigError: the configuration is wrong at the start.
@@ -70,6 +73,7 @@ def dev(load: Callable[[], WorkerConfig], *, ip: str | None, port: int | None) -
         drain_timeout_s=DRAIN_TIMEOUT_S,
         boot_timeout_s=config.serve.boot_timeout_s,
         log_connections=True,
+        secret_files=secret_files,
     )
     console = make_console()
     print_banner(config, console)

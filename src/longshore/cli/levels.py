@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING, Final
 
+from longshore.cli.egress_words import is_of_driver
+from longshore.cli.isolation import is_worrying
 from longshore.proto.ipc.messages import (
     ConnectionClosed,
     ConnectionOpened,
@@ -27,6 +29,8 @@ SERVER_ERROR: Final = 500
 
 NAMES: Final[dict[type, str]] = {
     host.Listening: "listening",
+    host.Enclosed: "isolation",
+    host.EgressLost: "egress_lost",
     host.Serving: "serving",
     host.WorkerStarting: "worker_starting",
     host.WorkerReady: "worker_ready",
@@ -54,6 +58,8 @@ NAMES: Final[dict[type, str]] = {
 
 def name_of(subject: host.HostEvent | WorkerMessage) -> str | None:
     """Return what the event is called; None when it is none of a log's business."""
+    if isinstance(subject, host.Audited):
+        return f"egress_{subject.record.event}"
     return NAMES.get(type(subject))
 
 
@@ -75,12 +81,25 @@ def _(subject: object) -> str:
     return "warning"
 
 
+@level_of.register(host.EgressLost)
 @level_of.register(host.BootFailure)
 @level_of.register(host.HostFailed)
 @level_of.register(host.ConfigRejected)
 @level_of.register(HandlerFailed)
 def _(subject: object) -> str:
     return "error"
+
+
+@level_of.register
+def _(subject: host.Enclosed) -> str:
+    return "warning" if is_worrying(subject) else "info"
+
+
+@level_of.register
+def _(subject: host.Audited) -> str:
+    if subject.record.event in {"deny", "limit", "refuse"}:
+        return "warning"
+    return "warning" if subject.record.event == "fail" and is_of_driver(subject.record) else "debug"
 
 
 @level_of.register

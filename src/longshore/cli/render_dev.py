@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from longshore.cli.egress_words import advice, audited_line, audited_words, destination, is_of_driver
+from longshore.cli.isolation import enclosed_words, is_worrying, missing_words
 from longshore.cli.render_error import error_lines, headline
 from longshore.cli.words import (
+    EGRESS_LOST,
     closed_words,
     cut_off_words,
     duration,
@@ -39,6 +42,7 @@ from longshore.runtime.host import events as host
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from longshore.proto.ipc.egress import AuditRecord
     from longshore.proto.ipc.messages import ErrorReport, WorkerMessage
 
 __all__ = ["ASCII", "UNICODE", "DevRenderer", "Symbols"]
@@ -77,6 +81,8 @@ class DevRenderer:
         self._symbols = symbols
         # Requests that have a line above their own, which the tag then connects.
         self._tagged: dict[str, None] = {}
+        # Denials that were explained.
+        self._explained: set[str] = set()
 
     def render(self, event: host.HostEvent) -> list[Text]:
         """Return the lines of an event; none when a developer need not know of it."""
@@ -93,6 +99,42 @@ class DevRenderer:
         return [_warning(port_taken_words(event))]
 
     @_lines.register
+    def _(self, event: host.Enclosed) -> list[Text]:
+        words = (enclosed_words(event), "green" if event.in_force else "yellow")
+        style = "yellow" if is_worrying(event) else "dim"
+        missing = [Text.assemble(("! ", "yellow"), (line, style)) for line in missing_words(event)]
+        return [Text.assemble(("Isolation  ", "bold"), words), *missing, Text()]
+
+    @_lines.register
+    def _(self, event: host.EgressLost) -> list[Text]:
+        return [_error(EGRESS_LOST)]
+
+    @_lines.register
+    def _(self, event: host.Audited) -> list[Text]:
+        record = event.record
+        if record.event in {"limit", "refuse"}:
+            return [self._belonging(_warning(audited_line(record)), record.request_id)]
+        if record.event == "deny":
+            return self._denied(record)
+        if not is_of_driver(record):
+            return []
+        signs = {"open": self._symbols.opened, "close": self._symbols.closed}
+        style = "red" if record.event == "fail" else "cyan"
+        head = (f"  {signs.get(record.event, self._symbols.failed)} {destination(record)}", style)
+        return [self._belonging(Text.assemble(head, (f"  {audited_words(record)}", "dim")), record.request_id)]
+
+    def _denied(self, record: AuditRecord) -> list[Text]:
+        """Explain a denial once: who is denied tries again, often at once."""
+        line = audited_line(record)
+        if line in self._explained:
+            return []
+        if len(self._explained) >= MANY_TAGS:
+            self._explained.clear()
+        self._explained.add(line)
+        hint = advice(record)
+        return [self._belonging(_warning(line), record.request_id), *([Text(f"  {hint}", style="dim")] if hint else [])]
+
+    @_lines.register
     def _(self, event: host.BootFailure) -> list[Text]:
         what = "the new code cannot be run" if event.is_reload else "the worker cannot be run"
         waiting = Text("  Waiting for a change.", style="dim")
@@ -100,6 +142,7 @@ class DevRenderer:
 
     @_lines.register
     def _(self, event: host.ReloadStarted) -> list[Text]:
+        self._explained.clear()  # as if it had begun anew
         head = (f"{self._symbols.reload} Reloading{self._symbols.dots}", "cyan")
         return [Text.assemble(head, (f" {self._paths(event.paths)}", "dim"))]
 

@@ -15,7 +15,7 @@ import msgspec
 
 from longshore.cli.levels import level_of, name_of
 from longshore.proto.ipc.messages import ErrorReport
-from longshore.runtime.host.events import ConfigReloaded, FromWorker
+from longshore.runtime.host.events import Audited, ConfigReloaded, Enclosed, FromWorker
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,6 +28,8 @@ __all__ = ["json_line", "json_object"]
 _encoder: Final = msgspec.json.Encoder()
 RENAMED: Final = {"worker_id": "worker", "report": "error", "text": "message"}
 """``worker`` and ``error`` are what people look for; ``message`` is what log collectors show."""
+
+_OF_THE_HEAD: Final = frozenset({"time", "event", "worker", "worker_id"})
 
 
 def json_line(event: HostEvent, time: datetime) -> str | None:
@@ -43,7 +45,7 @@ def json_object(event: HostEvent, time: datetime) -> dict[str, Any] | None:
         return None
     spelled = time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     found: dict[str, Any] = {"time": spelled, "level": level_of(subject), "event": name}
-    if isinstance(event, FromWorker):
+    if isinstance(event, FromWorker | Audited):
         found["worker"] = event.worker_id
     fields = ((RENAMED.get(key, key), value) for key, value in _fields(subject))
     return {**found, **{key: _plain(value) for key, value in fields if key not in found and not _is_empty(value)}}
@@ -52,8 +54,14 @@ def json_object(event: HostEvent, time: datetime) -> dict[str, Any] | None:
 def _fields(subject: HostEvent | WorkerMessage) -> list[tuple[str, Any]]:
     if isinstance(subject, ConfigReloaded):
         return []  # it holds secrets
+    if isinstance(subject, Audited):
+        record = msgspec.structs.asdict(subject.record)
+        return [("worker_name", record["worker"]), *((key, record[key]) for key in record if key not in _OF_THE_HEAD)]
     if isinstance(subject, msgspec.Struct):
         return list(msgspec.structs.asdict(subject).items())
+    if isinstance(subject, Enclosed):
+        missing = [{"layer": name, "reason": reason, "lost": lost} for name, reason, lost in subject.missing]
+        return [("isolation", subject.isolation), ("in_force", subject.in_force), ("missing", tuple(missing))]
     return [(field.name, getattr(subject, field.name)) for field in dataclasses.fields(subject)]
 
 

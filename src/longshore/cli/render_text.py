@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
+from longshore.cli.egress_words import advice, audited_line
+from longshore.cli.isolation import enclosed_words, missing_words
 from longshore.cli.levels import level_of, name_of
 from longshore.cli.words import (
+    EGRESS_LOST,
     closed_words,
     cut_off_words,
     duration,
@@ -70,6 +73,21 @@ def _with_traceback(words: str, report: ErrorReport) -> list[str]:
 @_lines.register
 def _(subject: host.Listening) -> list[str]:
     return [f"opened {', '.join(subject.urls)}: connections wait for the first worker"]
+
+
+@_lines.register
+def _(subject: host.Enclosed) -> list[str]:
+    return [f"isolation: {enclosed_words(subject)}", *missing_words(subject)]
+
+
+@_lines.register
+def _(subject: host.EgressLost) -> list[str]:
+    return [EGRESS_LOST]
+
+
+@_lines.register
+def _(subject: host.Audited) -> list[str]:
+    return [_tagged(audited_line(subject.record), subject.record.request_id), advice(subject.record)]
 
 
 @_lines.register

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from longshore.cli.console import CommandFailed
 from longshore.cli.levels import LEVELS, level_of
 from longshore.cli.log_writer import LogWriter
 from longshore.cli.render_json import json_line
 from longshore.cli.render_text import text_lines
+from longshore.core.addresses import SocketAddress
+from longshore.errors import UsageError
+from longshore.proto.ipc.messages import RequestFinished
 from longshore.runtime.host.events import ConfigRejected, FromWorker, ReloadStarted
 from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
     from longshore.config.model import WorkerConfig
-    from longshore.runtime.host.events import HostEvent
+    from longshore.runtime.host.events import EventSink, HostEvent
 
 __all__ = ["LogSink", "serve"]
 
@@ -33,6 +38,8 @@ def serve(
     workers: int | None,
     log: str | None,
     log_level: str = "info",
+    metrics: str | None = None,
+    secret_files: tuple[str, ...] = (),
 ) -> int:
     """Run a worker until it is stopped; return the exit code.
 
@@ -43,34 +50,71 @@ def serve(
         workers: how many processes, instead of the configuration's number.
         log: ``"json"`` or ``"text"``, instead of the configuration's choice.
         log_level: what matters less than this is not logged: ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
+        metrics: ``host:port`` for metrics, instead of the configuration's.
+        secret_files: what no worker may read although it lies in its project.
 
     Raises:
+        CommandFailed: metrics cannot be served at their address.
         ConfigError: the configuration cannot be used; a later one that cannot is logged, and the former stays in force.
     """
     config = load()
     settings = config.serve
+    metrics = metrics or settings.metrics
     options = HostOptions(
         host=host or settings.host,
         port=settings.port if port is None else port,
         workers=workers or settings.workers,
         drain_timeout_s=settings.drain_timeout_s,
         boot_timeout_s=settings.boot_timeout_s,
-        log_requests=settings.log_requests,
+        # They are counted, too.
+        log_requests=settings.log_requests or metrics is not None,
         load=load,
+        secret_files=secret_files,
     )
     is_json = (log or settings.log_format) == "json"
     had_terminal = sys.stdout.isatty()
 
     def sink(event: HostEvent) -> None:
         write(event)
+        if count is not None:
+            count(event)
         # SIGHUP asks for a reload; it is also how a terminal says that it was closed, and nobody could end us any more.
         if had_terminal and isinstance(event, ReloadStarted | ConfigRejected) and not sys.stdout.isatty():
             supervisor.stop()
 
-    with LogWriter(sys.stdout.fileno(), dropped_as_json if is_json else dropped_as_text) as stream:
-        write = LogSink(stream, is_json=is_json, level=log_level)
+    with (
+        counting(config.name, metrics) as count,
+        LogWriter(sys.stdout.fileno(), dropped_as_json if is_json else dropped_as_text) as stream,
+    ):
+        write = LogSink(stream, is_json=is_json, level=log_level, log_requests=settings.log_requests)
         supervisor = Supervisor(config, options, sink)
         return asyncio.run(supervisor.run())
+
+
+@contextmanager
+def counting(worker: str, address: str | None) -> Iterator[EventSink | None]:
+    """Serve metrics; give what is to be told the events, None when nobody wants metrics.
+
+    Args:
+        worker: the name of the worker.
+        address: ``host:port``; None: no metrics.
+
+    Raises:
+        CommandFailed: they cannot be served there.
+    """
+    if address is None:
+        yield None
+        return
+    from longshore.runtime.host.metrics import HostMetrics, MetricsServer  # noqa: PLC0415 - a library that few need
+
+    counted = HostMetrics(worker)
+    try:
+        parsed = SocketAddress.parse(address)
+        server = MetricsServer(counted, parsed.hostname, parsed.port)
+    except (OSError, UsageError) as exc:
+        raise CommandFailed(f"cannot serve metrics at {address}: {exc}") from exc
+    with server:
+        yield counted
 
 
 def dropped_as_text(count: int) -> str:
@@ -90,16 +134,21 @@ class LogSink:
         stream: where to.
         is_json: one JSON object a line instead of text.
         level: of what matters enough.
+        log_requests: False: requests that were answered are left out.
     """
 
-    def __init__(self, stream: TextIO | LogWriter, *, is_json: bool, level: str = "info") -> None:
+    def __init__(
+        self, stream: TextIO | LogWriter, *, is_json: bool, level: str = "info", log_requests: bool = True
+    ) -> None:
         self._stream = stream
         self._levels = frozenset(LEVELS[LEVELS.index(level) :])
         self._is_json = is_json
+        self._log_requests = log_requests
 
     def __call__(self, event: HostEvent) -> None:
         """Write one event, if it matters enough."""
-        if level_of(event.message if isinstance(event, FromWorker) else event) not in self._levels:
+        subject = event.message if isinstance(event, FromWorker) else event
+        if level_of(subject) not in self._levels or (not self._log_requests and isinstance(subject, RequestFinished)):
             return
         now = datetime.now(UTC)  # noqa: TID251 - a log says at what time of day something happened
         if self._is_json:

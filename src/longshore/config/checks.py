@@ -15,25 +15,39 @@ from cronsim import CronSim, CronSimError
 
 from longshore.config.connection_string import ConnectionStringError, parse_connection_string
 from longshore.config.jsonc import MAX_DEPTH
+from longshore.core.addresses import SocketAddress
+from longshore.core.host_syntax import parse_host, try_parse_ip
 from longshore.core.shown import SHOWN_CHARS, shown
 from longshore.errors import SocketError
 from longshore.policy.rules import parse_rule
 
 __all__ = [
+    "check_address",
+    "check_alpn",
     "check_binding_name",
     "check_connection_string",
+    "check_credential_name",
     "check_cron",
     "check_date",
     "check_host",
+    "check_hosts",
+    "check_ip",
     "check_json",
+    "check_open_path",
+    "check_path",
     "check_rule",
     "check_secret_name",
+    "check_server_name",
+    "check_variable_name",
     "check_worker_name",
     "has_numbered_weekday",
 ]
 
 # As in JavaScript, where `env.NAME` must be written.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Also the name of a file; Cloudflare's certificate ids are such names.
+_CREDENTIAL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_MAX_ALPN_BYTES: Final = 255
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 # Wrangler takes dashes and underscores.
 _WORKER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -53,6 +67,18 @@ def check_binding_name(value: str) -> None:
 
 
 check_secret_name = check_binding_name
+
+
+def check_variable_name(value: str) -> None:
+    """Refuse what cannot be the name of an environment variable."""
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{shown(value)} is no name of an environment variable: use letters, digits and '_'")
+
+
+def check_credential_name(value: str) -> None:
+    """Refuse what the credential store can hold nothing under."""
+    if not _CREDENTIAL_NAME.fullmatch(value):
+        raise ValueError(f"{shown(value)} is no name in the credential store: use letters, digits, '-', '_' and '.'")
 
 
 def check_worker_name(value: str) -> None:
@@ -76,6 +102,67 @@ def check_host(value: str) -> None:
     """Refuse an empty address to listen on, or one with a port or parts of a URL."""
     if not value or any(character in "/?#@ " or not character.isprintable() for character in value):
         raise ValueError(f"{shown(value)} is no address to listen on: write it like 'localhost' or '0.0.0.0'")
+
+
+def check_address(value: str) -> None:
+    """Refuse what is no ``host:port``, in the words of ``connect()``."""
+    try:
+        SocketAddress.parse(value)
+    except SocketError as error:
+        raise ValueError(str(error)) from error
+
+
+def check_server_name(value: str) -> None:
+    """Refuse what no certificate can be for."""
+    try:
+        parse_host(value, f"the server name {shown(value)}")
+    except SocketError as error:
+        raise ValueError(str(error)) from error
+
+
+def check_alpn(value: str) -> None:
+    """Refuse what is no protocol name of ALPN (RFC 7301: 1 to 255 bytes)."""
+    if not 0 < len(value.encode()) <= _MAX_ALPN_BYTES:
+        raise ValueError(f"{shown(value)} is no ALPN protocol: write a name like 'h2' or 'postgresql'")
+
+
+def check_ip(value: str) -> None:
+    """Refuse what is no IP address; one with a zone is none that means the same everywhere."""
+    if try_parse_ip(value) is None or "%" in value:
+        raise ValueError(f"{shown(value)} is no IP address: write it like '10.0.0.5' or '2001:db8::7'")
+
+
+def check_hosts(value: dict[str, Any]) -> None:
+    """Refuse names that nobody can ask for, and one that stands twice in two spellings."""
+    seen: dict[str, str] = {}
+    for name, addresses in value.items():
+        subject = f"the name {shown(name)}"
+        try:
+            hostname, ip = parse_host(name, subject)
+        except SocketError as error:
+            raise ValueError(str(error)) from error
+        if ip is not None:
+            raise ValueError(f"{subject} is an address: names stand on the left, their addresses on the right")
+        if not addresses:
+            raise ValueError(f"{subject} has no address: write it like '10.0.0.5'")
+        if (other := seen.setdefault(hostname.removesuffix("."), name)) != name:
+            raise ValueError(f"{subject} is the same as {shown(other)}: write both addresses in one list")
+
+
+def check_path(value: str) -> None:
+    """Refuse what is no path, or one that a shell would have expanded."""
+    if not value or "\0" in value:
+        raise ValueError(f"{shown(value)} is no path")
+    if value.startswith("~"):
+        raise ValueError(f"{shown(value)} begins with '~', which stands for itself here: write the whole path")
+
+
+def check_open_path(value: str) -> None:
+    """Refuse also what would open everything to a worker."""
+    check_path(value)
+    if not value.strip("/."):
+        what = "the whole machine" if value.startswith("/") else "a folder that the worker has anyway, or one above it"
+        raise ValueError(f"{shown(value)} is {what}: name what the worker needs")
 
 
 def check_rule(value: str, where: str) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from longshore.config.dotenv import DotenvValue
     from longshore.config.positions import KeyPath
+    from longshore.config.secrets import StoredSecret
 
 __all__ = ["CONFIG_FILES", "Overrides", "find_config", "load_config"]
 
@@ -45,6 +46,8 @@ _MAX_BYTES: Final = 1 << 20
 class Overrides:
     """What a command line says, which goes before the file."""
 
+    isolation: str | None = None
+    """``"auto"``, ``"required"`` or ``"off"``."""
     main: str | None = None
     """The main module, relative to the folder where the command runs."""
     vars: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +64,7 @@ def load_config(
     is_dev: bool,
     variables: Mapping[str, str],
     overrides: Overrides | None = None,
+    stored: StoredSecret | None = None,
 ) -> WorkerConfig:
     """Find, read, check and resolve the configuration of a worker.
 
@@ -71,11 +75,12 @@ def load_config(
         is_dev: whether this is for ``longshore dev``, which reads ``.dev.vars`` and takes ``env.dev``.
         variables: the environment of this process.
         overrides: what the command line says.
+        stored: asks the credential store for a secret; raises ``ValueError`` for one that cannot be used.
 
     Raises:
         ConfigError: with everything that is wrong.
     """
-    loader = _Loader(normal_path(cwd.absolute()), variables, overrides or Overrides(), is_dev=is_dev)
+    loader = _Loader(normal_path(cwd.absolute()), variables, overrides or Overrides(), is_dev=is_dev, stored=stored)
     return loader.load(path, environment)
 
 
@@ -92,11 +97,20 @@ def find_config(cwd: Path, home: Path | None = None) -> tuple[Path, ...]:
 
 
 class _Loader:
-    def __init__(self, cwd: Path, variables: Mapping[str, str], overrides: Overrides, *, is_dev: bool) -> None:
+    def __init__(
+        self,
+        cwd: Path,
+        variables: Mapping[str, str],
+        overrides: Overrides,
+        *,
+        is_dev: bool,
+        stored: StoredSecret | None,
+    ) -> None:
         self.cwd = cwd
         self.variables = variables
         self.overrides = overrides
         self.is_dev = is_dev
+        self.stored = stored
         # What is known before the file is, and so is no part of its report.
         self.notices: list[Notice] = []
 
@@ -114,6 +128,9 @@ class _Loader:
             raise ConfigError([*report.problems, *error.problems]) from error
         if config is None:
             raise ConfigError(report.problems)
+        if self.overrides.isolation is not None:
+            sandbox = msgspec.structs.replace(config.sandbox, isolation=self.overrides.isolation)
+            config = msgspec.structs.replace(config, sandbox=sandbox)
         notices = sorted(report.notices, key=lambda notice: notice.line or 0)
         return msgspec.structs.replace(config, notices=(*self.notices, *notices))
 
@@ -126,6 +143,9 @@ class _Loader:
         if chosen is not None and asked is None:
             report.notice(("env", chosen), "is in force: this is 'longshore dev', and no environment was named")
         folder = file.parent if file else self.project_without_file()
+        if folder == _home(self.variables):
+            message = "is your home folder, and a worker may read its whole project: give it a folder of its own"
+            self.notices.append(Notice(key_path=str(folder), message=message))
         around = Surroundings(
             project_dir=folder,
             cwd=self.cwd,
@@ -136,6 +156,7 @@ class _Loader:
             vars=self.overrides.vars,
             dotenv=self.dotenv(folder, chosen, report),
             variables=self.variables,
+            stored=self.stored,
         )
         return resolve(merge(document, chosen, report), around, report, broken=broken)
 

@@ -21,7 +21,7 @@ __all__ = ["Merged", "choose_environment", "merge"]
 
 DEV: Final = "dev"
 # Ours, and merged key by key: what the top level denies stays denied in an environment that opens something else.
-_MERGED_BY_KEY: Final = frozenset({"network", "serve"})
+_MERGED_BY_KEY: Final = frozenset({"network", "sandbox", "serve", "tls"})
 
 
 @dataclass(slots=True)
@@ -65,8 +65,8 @@ def merge(document: Document, environment: str | None, report: Report) -> Merged
     """Return the keys in force for an environment of the file, or for the top level.
 
     Most keys of an environment replace the top level's. The keys of ``NON_INHERITABLE`` are the environment's alone:
-    what the top level says is not taken over, and a notice says so. ``network`` and ``serve`` are laid over each other
-    key by key.
+    what the top level says is not taken over, and a notice says so. ``network``, ``tls``, ``sandbox`` and ``serve``
+    are laid over each other key by key.
     """
     values = {key: value for key, value in document.values.items() if key != "env"}
     if environment is None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from longshore.config.checks import has_numbered_weekday
 from longshore.config.main_file import MainFile, MainFileError, find_main, normal_path
-from longshore.config.model import DevSettings, NetworkRules, ServeSettings, WorkerConfig
+from longshore.config.model import DevSettings, ServeSettings, WorkerConfig
+from longshore.config.outbound import (
+    egress_bindings,
+    mtls_bindings,
+    network_rules,
+    sandbox_settings,
+    settings,
+    tls_settings,
+)
 from longshore.config.positions import path_text
 from longshore.config.secrets import Sources
 from longshore.config.shape import TopLevel
@@ -23,11 +31,14 @@ if TYPE_CHECKING:
     from longshore.config.merge import Merged
     from longshore.config.positions import KeyPath
     from longshore.config.report import Report
+    from longshore.config.secrets import StoredSecret
+    from longshore.config.shape import ServeShape
 
 __all__ = ["Surroundings", "resolve"]
 
 _NO_EFFECT: Final = "has no effect in this version of Longshore"
 _LIVE_DEV_KEYS: Final = frozenset({"ip", "port"})
+_BINDING_KEYS: Final = ("hyperdrive", "egress", "mtls_certificates")
 _MAX_NAME_CHARS: Final = 63
 
 
@@ -47,6 +58,8 @@ class Surroundings:
     dotenv: Mapping[str, DotenvValue] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     """The environment of this process."""
+    stored: StoredSecret | None = None
+    """Asks the credential store."""
 
 
 def resolve(merged: Merged, around: Surroundings, report: Report, *, broken: frozenset[str]) -> WorkerConfig | None:
@@ -60,9 +73,10 @@ def resolve(merged: Merged, around: Surroundings, report: Report, *, broken: fro
     """
     shape = msgspec.convert(merged.values, TopLevel)
     main = None if "main" in broken and around.main is None else _main(shape, merged, around, report)
-    sources = Sources(around.dotenv, around.variables, report, is_dev=around.is_dev)
+    sources = Sources(around.dotenv, around.variables, report, is_dev=around.is_dev, stored=around.stored)
     secrets = sources.secrets(merged, shape.secrets.required)
     hyperdrive = sources.hyperdrive(merged, shape.hyperdrive)
+    egress = egress_bindings(shape.egress, merged, report)
     _check_names(merged, secrets, report)
     _notice_settings(shape, merged, report)
     if report.problems or main is None:
@@ -81,9 +95,13 @@ def resolve(merged: Merged, around: Surroundings, report: Report, *, broken: fro
         secrets=secrets,
         hyperdrive=hyperdrive,
         crons=tuple(shape.triggers.crons),
-        network=_settings(NetworkRules, shape.network),
-        dev=_settings(DevSettings, shape.dev),
-        serve=_settings(ServeSettings, shape.serve),
+        network=network_rules(shape.network, hyperdrive),
+        egress=egress,
+        mtls_certificates=mtls_bindings(shape.mtls_certificates),
+        tls=tls_settings(shape.tls),
+        sandbox=sandbox_settings(shape.isolation, shape.sandbox, around.project_dir),
+        dev=settings(DevSettings, shape.dev),
+        serve=_serve_settings(shape.serve, around.project_dir),
         watch=_watched(shape, around.project_dir),
         unavailable={name: _reason(str(path[0])) for name, path in _declared(merged)},
     )
@@ -114,8 +132,9 @@ def _check_names(merged: Merged, secrets: Mapping[str, str], report: Report) -> 
     """Report names that two things of ``env`` have."""
     seen: dict[str, KeyPath] = {name: merged.path("vars", name) for name in merged.values.get("vars", {})}
     names: list[tuple[str, KeyPath]] = [
-        (entry["binding"], ("hyperdrive", index, "binding"))
-        for index, entry in enumerate(merged.values.get("hyperdrive", []))
+        (entry["binding"], (key, index, "binding"))
+        for key in _BINDING_KEYS
+        for index, entry in enumerate(merged.values.get(key, []))
     ]
     for name, (key, *rest) in (*names, *_declared(merged)):
         path = merged.path(str(key), *rest)
@@ -141,11 +160,10 @@ def _notice_settings(shape: TopLevel, merged: Merged, report: Report) -> None:
             report.notice(merged.path("triggers", "crons", index), message)
 
 
-def _settings(kind: type[Any], shape: msgspec.Struct) -> Any:
-    """Make a struct of the model from those keys of a shape that are set."""
-    known = {each.name for each in msgspec.structs.fields(kind)}
-    given = {key: value for key, value in msgspec.structs.asdict(shape).items() if key in known and value is not None}
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+def _serve_settings(shape: ServeShape, project: Path) -> ServeSettings:
+    """Return how the host runs; a relative path is one of the project's."""
+    audit_log = None if shape.audit_log is None else str(normal_path(project / shape.audit_log))
+    return settings(ServeSettings, shape, audit_log=audit_log)
 
 
 def _watched(shape: TopLevel, project: Path) -> tuple[str, ...]:

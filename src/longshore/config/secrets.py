@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from longshore.config.checks import check_connection_string
 from longshore.config.errors import Problem
 from longshore.config.model import HyperdriveBinding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from longshore.config.dotenv import DotenvValue
     from longshore.config.merge import Merged
+    from longshore.config.positions import KeyPath
     from longshore.config.report import Report
     from longshore.config.shape import HyperdriveShape
 
-__all__ = ["HYPERDRIVE_VARIABLES", "Sources"]
+__all__ = ["HYPERDRIVE_VARIABLES", "Sources", "StoredSecret"]
+
+StoredSecret: TypeAlias = "Callable[[str], str | None]"
+"""Returns a secret of the credential store by name, None when there is none."""
 
 HYPERDRIVE_VARIABLES: Final = (
     "LONGSHORE_HYPERDRIVE_",
@@ -27,21 +31,36 @@ HYPERDRIVE_VARIABLES: Final = (
 
 
 class Sources:
-    """Where secret values come from: files of ``NAME=value`` lines, and the environment of this process."""
+    """Where secret values come from.
+
+    Args:
+        files: lines ``NAME=value``.
+        variables: the environment of this process.
+        report: takes what is missing.
+        is_dev: a missing secret is a notice only.
+        stored: asks the credential store, last of all; raises ``ValueError`` for what is there and cannot be used.
+    """
 
     def __init__(
-        self, files: Mapping[str, DotenvValue], variables: Mapping[str, str], report: Report, *, is_dev: bool
+        self,
+        files: Mapping[str, DotenvValue],
+        variables: Mapping[str, str],
+        report: Report,
+        *,
+        is_dev: bool,
+        stored: StoredSecret | None = None,
     ) -> None:
         self.files = files
         self.variables = variables
         self.report = report
         self.is_dev = is_dev
+        self.stored = stored
 
     def secrets(self, merged: Merged, required: Sequence[str]) -> dict[str, str]:
         """Return the secrets; a missing one is a notice in ``dev`` and a problem in ``serve``.
 
-        With ``secrets.required`` only the names listed there are secrets, taken from the files or else from the
-        environment; without it, everything that the files say is.
+        With ``secrets.required`` only the names listed there are secrets, taken from the files, or else from the
+        environment, or else from the credential store; without it, everything that the files say is.
         """
         names = [name for name in self.files if not name.startswith(HYPERDRIVE_VARIABLES)]
         if not required:
@@ -63,12 +82,22 @@ class Sources:
         if name in self.variables:
             return self.variables[name]
         path = merged.path("secrets", "required", index)
+        try:
+            value = self.stored(name) if self.stored is not None else None
+        except ValueError as error:
+            self.report.problem(path, str(error))
+            return None
+        if value is None:
+            self._missing(path, name)
+        return value
+
+    def _missing(self, path: KeyPath, name: str) -> None:
         if self.is_dev:
             message = f"secret {name!r} is not set: write it into .dev.vars, or set the environment variable {name}"
             self.report.notice(path, message)
         else:
-            self.report.problem(path, f"secret {name!r} is not set", f"set the environment variable {name}")
-        return None
+            hint = f"run 'longshore secret put {name}', or set the environment variable {name}"
+            self.report.problem(path, f"secret {name!r} is not set", hint)
 
     def hyperdrive(self, merged: Merged, entries: Sequence[HyperdriveShape]) -> tuple[HyperdriveBinding, ...]:
         """Return the bindings that have a connection string: from a variable, else from the configuration file."""

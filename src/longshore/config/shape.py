@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildShape",
     "DevShape",
+    "EgressShape",
     "HyperdriveShape",
+    "LimitsShape",
+    "MtlsShape",
     "NetworkShape",
+    "SandboxShape",
     "SecretsShape",
     "Section",
     "ServeShape",
+    "TlsShape",
     "TopLevel",
     "TriggersShape",
 ]
@@ -32,6 +37,12 @@ MAX_WORKERS = 256
 """More processes than that are a mistake on any machine this runs on."""
 MAX_SECONDS = 3600.0
 """A time limit of more than an hour is one that nobody meant."""
+MAX_BYTES = 1_000_000_000_000_000
+"""A petabyte is no limit."""
+MIN_MEMORY_BYTES = 64 * 1024 * 1024
+"""With less, the interpreter and the runtime leave nothing for the worker."""
+MAX_SOCKETS = 1_048_576
+"""Linux gives no process more descriptors (``fs.nr_open``) unless it was told to."""
 
 
 def _checked(check: Callable[[Any], None]) -> Meta:
@@ -46,6 +57,13 @@ DatabaseUrl: TypeAlias = Annotated[str, _checked(checks.check_connection_string)
 Json: TypeAlias = Annotated[Any, _checked(checks.check_json)]
 AllowRule: TypeAlias = Annotated[str, _checked(lambda value: checks.check_rule(value, "allow"))]
 DenyRule: TypeAlias = Annotated[str, _checked(lambda value: checks.check_rule(value, "deny"))]
+Address: TypeAlias = Annotated[str, _checked(checks.check_address)]
+"""``host:port``."""
+IpText: TypeAlias = Annotated[str, _checked(checks.check_ip)]
+CredentialName: TypeAlias = Annotated[str, _checked(checks.check_credential_name)]
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_SOCKETS)]
+Bytes: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_BYTES)]
+OpenPath: TypeAlias = Annotated[str, _checked(checks.check_open_path)]
 
 
 class HyperdriveShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,11 +110,65 @@ class BuildShape(msgspec.Struct, frozen=True, kw_only=True):
     upload: Any = None
 
 
+class LimitsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[network.limits]``."""
+
+    open_sockets: Count | None = None
+    dials_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    bytes: Bytes | None = None
+    request_open_sockets: Count | None = None
+    request_dials: Count | None = None
+    request_bytes: Bytes | None = None
+    queue_timeout_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
+
+
 class NetworkShape(msgspec.Struct, frozen=True, kw_only=True):
     """``[network]`` (Longshore's)."""
 
     allow: list[AllowRule] | None = None
     deny: list[DenyRule] | None = None
+    hosts: Annotated[dict[str, IpText | list[IpText]], _checked(checks.check_hosts)] = {}
+    limits: LimitsShape = LimitsShape()
+
+
+class EgressShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[egress]]`` (Longshore's)."""
+
+    binding: BindingName
+    address: Address
+    secure_transport: Literal["on", "off", "starttls"] | None = None
+    ca: CredentialName | None = None
+    client_certificate: CredentialName | None = None
+    sni: Annotated[str, _checked(checks.check_server_name)] | None = None
+    alpn: list[Annotated[str, _checked(checks.check_alpn)]] = []
+    minimum_version: Literal["TLSv1.2", "TLSv1.3"] | None = None
+
+
+class MtlsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[mtls_certificates]]``; ``ca`` is Longshore's."""
+
+    binding: BindingName
+    certificate_id: CredentialName
+    ca: CredentialName | None = None
+    remote: bool | None = None
+
+
+class TlsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[tls]`` (Longshore's)."""
+
+    ca: list[CredentialName] | None = None
+
+
+class SandboxShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``[sandbox]`` (Longshore's)."""
+
+    environment: list[Annotated[str, _checked(checks.check_variable_name)]] | None = None
+    read: list[OpenPath] | None = None
+    write: list[OpenPath] | None = None
+    memory_bytes: Annotated[int, Meta(ge=MIN_MEMORY_BYTES, le=MAX_BYTES)] | None = None
+    processes: Annotated[int, Meta(ge=8, le=MAX_SOCKETS)] | None = None
+    open_files: Annotated[int, Meta(ge=64, le=MAX_SOCKETS)] | None = None
+    cpu_cores: Annotated[float, Meta(gt=0, le=4096)] | None = None
 
 
 class ServeShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +181,8 @@ class ServeShape(msgspec.Struct, frozen=True, kw_only=True):
     boot_timeout_s: Annotated[float, Meta(gt=0, le=MAX_SECONDS)] | None = None
     disconnect_grace_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
     body_timeout_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
+    audit_log: Annotated[str, _checked(checks.check_path)] | None = None
+    metrics: Address | None = None
     log_format: Literal["text", "json"] | None = None
     log_requests: bool | None = None
 
@@ -143,6 +217,11 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     python_modules: PythonModulesShape = PythonModulesShape()
     build: BuildShape = BuildShape()
     network: NetworkShape = NetworkShape()
+    egress: list[EgressShape] = []
+    mtls_certificates: list[MtlsShape] = []
+    tls: TlsShape = TlsShape()
+    isolation: Literal["auto", "required", "off"] | None = None
+    sandbox: SandboxShape = SandboxShape()
     serve: ServeShape = ServeShape()
 
 

@@ -177,11 +177,13 @@ def _expected(kind: inspect.Type) -> str:
     what = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
     assert isinstance(kind, (inspect.IntType, inspect.FloatType)), kind
     assert kind.le is not None, "every number of the shapes has its bounds"
-    return (
-        f"{what} from {kind.ge:g} to {kind.le:g}"
-        if kind.ge is not None
-        else f"{what} above {kind.gt:g}, at most {kind.le:g}"
-    )
+    if kind.ge is not None:
+        return f"{what} from {_number(kind.ge)} to {_number(kind.le)}"
+    return f"{what} above {_number(kind.gt or 0)}, at most {_number(kind.le)}"
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _kind(value: Any) -> str:

@@ -67,3 +67,5 @@ class TlsRequest:
     """Trust and identity."""
     timeout_s: float | None = None
     """Bound on the handshake, in seconds; None for no bound of its own."""
+    binding: str | None = None
+    """Name of the binding whose credentials the host is to use, instead of ``options``; see ``DialRequest.binding``."""

@@ -1,1 +1,1 @@
-"""The credential store of the host: CA bundles, client certificates with their keys, secrets."""
+"""The credential store of a host: CA bundles, client certificates, secrets. No worker process reads it."""

@@ -19,11 +19,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-__all__ = ["DEFAULT_BUSY_POLL_S", "BusyPoll"]
+__all__ = ["DEFAULT_BUSY_POLL_S", "BusyPoll", "usable_processors"]
 
 # Longer than a service on the same machine needs for a simple answer, shorter than two sleeps and wake-ups.
 DEFAULT_BUSY_POLL_S = 50e-6 if (os.cpu_count() or 1) > 1 else 0.0
 MAX_PENALTY_READS = 1023
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class BusyPoll:

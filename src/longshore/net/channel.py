@@ -7,17 +7,18 @@ without an event loop. Runs on every loop that has ``add_reader`` and ``add_writ
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING
 
-from longshore.proto.ipc.frames import FrameError, make_frame
 from longshore.net.fdpass import MAX_DESCRIPTORS, Inbox, Outbox
+from longshore.proto.ipc.frames import FrameError, make_frame
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from longshore.proto.ipc.messages import Message
     from longshore.net.fdpass import Received
+    from longshore.proto.ipc.messages import Message
 
 __all__ = ["MAX_DESCRIPTORS", "Channel", "SyncChannel"]
 
@@ -51,6 +52,9 @@ class Channel:
         self._is_reading = False
         self._is_writing = False
         self._is_send_scheduled = False
+        self._on_message: Callable[[Message, list[int]], None] | None = None
+        self._on_end: Callable[[Exception | None], None] | None = None
+        self._is_paused = False
         self._read_on()
 
     # -- sending ---------------------------------------------------------------------------------
@@ -76,6 +80,28 @@ class Channel:
         if not self._is_send_scheduled and not self._is_writing:
             self._is_send_scheduled = True
             self._loop.call_soon(self._send_scheduled)
+
+    def send_now(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Do the same, and not at the end of this turn of the loop: somebody waits for it."""
+        if self._outbox or self._is_closed or self._write_error is not None:
+            self.send(message, fds)
+            if self._outbox and not self._is_closed and not self._is_writing:
+                self._send_queued()
+            return
+        try:
+            is_sent = self._outbox.send_first(self._sock, message, fds)
+        except OSError as exc:
+            if exc.errno == errno.EBADF:
+                raise  # one of ``fds``
+            self._stop_sending(exc)
+            return
+        if not is_sent:
+            self._wait_for_room()
+
+    @property
+    def has_unsent(self) -> bool:
+        """True while the kernel has not taken everything: the peer is slow to read."""
+        return bool(self._outbox)
 
     def send_at_once(self, message: Message) -> None:
         """Send a message from another thread, for a loop that does not turn; it may overtake queued ones.
@@ -110,21 +136,24 @@ class Channel:
     def _send_scheduled(self) -> None:
         self._is_send_scheduled = False
         if not self._is_closed and not self._is_writing:
-            self._send_now()
+            self._send_queued()
 
-    def _send_now(self) -> None:
+    def _send_queued(self) -> None:
         try:
             is_empty = self._outbox.send_to(self._sock)
         except OSError as exc:
             self._stop_sending(exc)
             return
         if not is_empty:
-            if not self._is_writing:
-                self._is_writing = True
-                self._loop.add_writer(self._fd, self._send_now)
+            self._wait_for_room()
             return
         self._stop_writing()
         self._wake_flushing()
+
+    def _wait_for_room(self) -> None:
+        if not self._is_writing:
+            self._is_writing = True
+            self._loop.add_writer(self._fd, self._send_queued)
 
     def _stop_sending(self, error: OSError) -> None:
         self._write_error = self._write_error or error
@@ -148,7 +177,7 @@ class Channel:
     async def receive(self) -> Received | None:
         """Return the next message and its descriptors, which belong to the caller; None once the peer has ended.
 
-        One task at a time may wait. None also when the channel is closed meanwhile.
+        Not together with ``listen()``. One task at a time may wait. None also when the channel is closed meanwhile.
 
         Raises:
             FrameError: what came is not of this protocol; the channel is of no further use.
@@ -169,21 +198,63 @@ class Channel:
         self._read_on()
         return received
 
+    def listen(
+        self, on_message: Callable[[Message, list[int]], None], on_end: Callable[[Exception | None], None]
+    ) -> None:
+        """Have messages delivered by plain calls from the event loop, instead of ``receive()``.
+
+        Args:
+            on_message: called with each message and its descriptors, which belong to the callee.
+            on_end: called once after the last one: with None when the peer has ended, else with what broke the
+                channel. Not called after ``close()``.
+        """
+        self._on_message, self._on_end = on_message, on_end
+        if self._inbox or self._is_ended or self._read_error is not None:
+            self._loop.call_soon(self._deliver)
+
+    def pause(self) -> None:
+        """Deliver nothing more until ``resume()``, and let the kernel's buffer hold the sender up."""
+        self._is_paused = True
+        self._stop_reading()
+
+    def resume(self) -> None:
+        """Deliver again, first what has arrived already."""
+        if self._is_paused:
+            self._is_paused = False
+            self._loop.call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        while self._inbox and not (self._is_paused or self._is_closed) and self._on_message is not None:
+            message, fds = self._inbox.take()
+            self._on_message(message, fds)
+        if self._is_closed or self._is_paused or self._on_end is None:
+            return
+        if self._is_ended or self._read_error is not None:
+            on_end, self._on_end = self._on_end, None
+            on_end(self._read_error)
+        else:
+            self._read_on()
+
     def _on_readable(self) -> None:
         """Take all there is: libuv drops a descriptor at ``EPOLLERR``, and bytes may lie before the end."""
-        while not self._is_ended and self._read_error is None and len(self._inbox) < _MAX_WAITING:
+        while self._is_reading and not self._is_ended and self._read_error is None:
+            if len(self._inbox) >= _MAX_WAITING:
+                break
             try:
                 self._is_ended = not self._inbox.receive_from(self._sock)
             except (BlockingIOError, InterruptedError):
-                break
+                self._wake_receiver()
+                return
             except (FrameError, OSError) as exc:
                 self._read_error = exc
-        else:
-            self._stop_reading()
+            if self._on_message is not None:
+                # Before the kernel is asked for more: somebody waits for the answer to this one.
+                self._deliver()
+        self._stop_reading()
         self._wake_receiver()
 
     def _read_on(self) -> None:
-        is_open = not (self._is_closed or self._is_ended or self._read_error)
+        is_open = not (self._is_closed or self._is_ended or self._read_error or self._is_paused)
         if is_open and not self._is_reading and len(self._inbox) < _MAX_WAITING:
             self._is_reading = True
             self._loop.add_reader(self._fd, self._on_readable)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+from functools import lru_cache
 from ipaddress import IPv6Address
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ _STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
 _IN_PROGRESS = {errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK, errno.EINTR}
 
 
+@lru_cache(maxsize=1024)
 def format_address(ip: IPv4Address | IPv6Address, port: int) -> str:
     """Return ``ip:port`` or ``[ipv6]:port``."""
     return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"

@@ -19,7 +19,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
-from longshore.proto.ipc.frames import FrameError, FrameReader, make_frame
+from longshore.proto.ipc.frames import MAX_FRAME_BYTES, FrameError, FrameReader, make_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,9 @@ _INT_BYTES = array.array("i").itemsize
 _RECEIVE_BYTES = 64 * 1024
 _ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * _INT_BYTES)
 # Without this flag (macOS) the descriptors are marked right after they arrive.
-_RECEIVE_FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_RECEIVE_FLAGS = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+# As plain numbers: an operation on an enumeration takes longer than the system call before it.
+_TRUNCATED = int(socket.MSG_CTRUNC)
 # Small messages are put together up to this size, so that a busy worker makes one system call and not hundreds.
 _BATCH_BYTES = 64 * 1024
 
@@ -82,6 +84,25 @@ class Outbox:
                 return
         self._chunks.append((bytearray(frame), []))
 
+    def send_first(self, sock: socket.socket, message: Message, fds: Sequence[int]) -> bool:
+        """Send a message at once, for there is none before it; True when it is gone, else its rest is queued.
+
+        Raises:
+            FrameError, ValueError, OSError: as for ``put`` and ``send_to``.
+        """
+        assert not self._chunks
+        if len(fds) > MAX_DESCRIPTORS:
+            raise ValueError(f"a message carries at most {MAX_DESCRIPTORS} descriptors, not {len(fds)}")
+        frame = make_frame(message, len(fds))
+        try:
+            sent = sock.sendmsg([frame], _ancillary(fds))
+        except (BlockingIOError, InterruptedError):
+            self._chunks.append((bytearray(frame), _duplicate(fds)))
+            return False
+        if sent < len(frame):
+            self._chunks.append((bytearray(frame[sent:]), []))
+        return not self._chunks
+
     def send_to(self, sock: socket.socket) -> bool:
         """Send what the socket takes; True when nothing is left.
 
@@ -110,10 +131,14 @@ class Outbox:
 
 
 class Inbox:
-    """Frames that have arrived and nobody has taken."""
+    """Frames that have arrived and nobody has taken.
 
-    def __init__(self) -> None:
-        self._reader = FrameReader()
+    Args:
+        max_frame_bytes: what a peer that is not trusted may make us hold.
+    """
+
+    def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._reader = FrameReader(max_frame_bytes)
         self._fds: deque[int] = deque()
         self._received: deque[Received] = deque()
 
@@ -138,7 +163,7 @@ class Inbox:
             # On a local socket it says only that the peer ended without reading everything: an end like another.
             data, ancillary, flags = b"", [], 0
         self._fds.extend(_descriptors(ancillary))
-        if flags & socket.MSG_CTRUNC:
+        if flags & _TRUNCATED:
             raise FrameError("descriptors were lost on the way: this process has too many open files")
         if not data:
             self._check_end()
@@ -147,6 +172,9 @@ class Inbox:
             if frame.descriptors > len(self._fds):
                 raise FrameError(f"frame with {frame.descriptors} descriptors announced, {len(self._fds)} came")
             self._received.append((frame.message, [self._fds.popleft() for _ in range(frame.descriptors)]))
+        if len(self._fds) > MAX_DESCRIPTORS:
+            # Those of the frame that is not complete; more would never be taken, and fill this process.
+            raise FrameError(f"{len(self._fds)} descriptors came that no frame announces")
         return True
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from longshore.errors import ResolveError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SystemResolver"]
+__all__ = ["SystemResolver", "ip_of_sockaddr", "resolve_error"]
 
 
 class SystemResolver:
@@ -30,20 +30,22 @@ class SystemResolver:
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as exc:
-            raise _resolve_error(host, exc) from exc
-        addresses = dict.fromkeys(_ip(sockaddr) for *_, sockaddr in found)
+            raise resolve_error(host, exc) from exc
+        addresses = dict.fromkeys(ip_of_sockaddr(sockaddr) for *_, sockaddr in found)
         if not addresses:
             raise ResolveError(f"cannot resolve {host!r}: it has no address", address=host, during="resolve")
         return list(addresses)
 
 
-def _ip(sockaddr: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+def ip_of_sockaddr(sockaddr: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    """Return the address of what ``getaddrinfo`` gives for a socket, with its zone."""
     host = str(sockaddr[0])
     scope = sockaddr[3] if len(sockaddr) == 4 else 0
     return ip_address(f"{host}%{scope}" if scope and "%" not in host else host)
 
 
-def _resolve_error(host: str, exc: OSError | UnicodeError) -> ResolveError:
+def resolve_error(host: str, exc: OSError | UnicodeError) -> ResolveError:
+    """Return what a failed look-up of ``host`` is for the caller of ``connect()``."""
     said = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
     return ResolveError(
         f"cannot resolve {host!r}: {said}; check the spelling and the machine's DNS settings",

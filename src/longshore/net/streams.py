@@ -371,6 +371,16 @@ class FdStream:
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._release()
 
+    def detach(self) -> socket.socket:
+        """Give the socket up with everything that is in it; this stream is closed.
+
+        Raises:
+            ClosedError: it is closed already.
+        """
+        if self._sock is None:
+            raise self._closed()
+        return self._let_go()
+
     def fileno(self) -> int:
         """Return the descriptor, -1 when closed."""
         return self._fd
@@ -381,6 +391,9 @@ class FdStream:
         return None if self._sock is None else TransportSocket(self._sock)
 
     def _release(self) -> None:
+        self._let_go().close()
+
+    def _let_go(self) -> socket.socket:
         assert self._sock is not None
         self._unpoll()
         if self._busy_poll is not None:
@@ -390,7 +403,7 @@ class FdStream:
         self._unpoll_write()
         self._may_read = self._blocked = False
         sock, self._sock, self._owner, self._fd = self._sock, None, None, -1
-        sock.close()
+        return sock
 
     def _closed(self) -> ClosedError:
         return ClosedError(f"the connection to {self._address} is closed", address=self._address)

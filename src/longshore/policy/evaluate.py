@@ -29,6 +29,8 @@ whoever answers for that name, so it opens:
 
 A deny rule for a name does not keep the same server from being reached under another: deny its addresses.
 
+``check_*`` raise for a dialer; ``judge_*`` return the ``Verdict`` with the deciding rule, of a permission too.
+
 The message of a denial says where and "blocked by policy", which is all that untrusted code should learn;
 the deciding rule is in ``PolicyDenied.rule``, for the operator.
 """
@@ -51,12 +53,28 @@ if TYPE_CHECKING:
     from longshore.core.ip_ranges import IpRange
     from longshore.policy.rules import Rule
 
-__all__ = ["EgressPolicy"]
+__all__ = ["EgressPolicy", "Verdict"]
 
 # Mail relay: the one port that is closed until it is named, as in workerd's production.
 _SMTP_PORT: Final = 25
 # So many rules are quoted in a denial; the rest are counted.
 _QUOTED_RULES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done about one destination, and why."""
+
+    is_allowed: bool
+    rule: str
+    """The text of the rule that decided, or ``"default: …"``; for the operator."""
+    is_loop: bool = False
+    """Whether it is denied because it is the worker's own address (``longshore.egress.judge``)."""
+
+    @property
+    def outcome(self) -> str:
+        """How a denial is called in the audit log."""
+        return "loop detected" if self.is_loop else "blocked by policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +105,12 @@ class EgressPolicy:
         Raises:
             PolicyDenied: the destination is already forbidden.
         """
-        hostname, port = address.hostname, address.port
         if address.ip is not None:
-            self.check_address(address.ip, port, hostname=hostname)
+            self.check_address(address.ip, address.port, hostname=address.hostname)
             return
-        for rule in self._deny_rules:
-            if rule.covers_port(port) and rule.covers_name(hostname):
-                raise _denied(hostname, port, rule.text)
-        if not any(rule.name is None or rule.covers_name(hostname) for rule in self._openers(port)):
-            raise _denied(hostname, port, self._default_reason(port))
+        verdict = self.judge_name(address.hostname, address.port)
+        if verdict is not None:
+            raise _denied(address.hostname, address.port, verdict.rule)
 
     def check_address(self, ip: IpAddress, port: int, *, hostname: str) -> None:
         """Judge the address that is about to be connected.
@@ -108,15 +123,37 @@ class EgressPolicy:
         Raises:
             PolicyDenied: the destination is forbidden.
         """
-        readings = reached_ips(ip)
+        verdict = self.judge_address(ip, port, hostname=hostname)
+        if not verdict.is_allowed:
+            raise _denied(hostname, port, verdict.rule)
+
+    def judge_name(self, hostname: str, port: int) -> Verdict | None:
+        """Return the denial of a name that no address could redeem; None when its addresses decide."""
         for rule in self._deny_rules:
-            if rule.covers_port(port) and (rule.covers_name(hostname) or any(map(rule.covers_ip, readings))):
-                raise _denied(hostname, port, rule.text)
+            if rule.covers_port(port) and rule.covers_name(hostname):
+                return Verdict(is_allowed=False, rule=rule.text)
+        if not any(rule.name is None or rule.covers_name(hostname) for rule in self._openers(port)):
+            return Verdict(is_allowed=False, rule=self._default_reason(port))
+        return None
+
+    def judge_address(self, ip: IpAddress, port: int, *, hostname: str, also: Sequence[str] = ()) -> Verdict:
+        """Return the verdict on one address.
+
+        Args:
+            ip: as the resolver or the literal gave it.
+            port: the destination port.
+            hostname: the name that was asked for, or the literal's spelling.
+            also: other names that ``ip`` is known under: rules about them decide, too.
+        """
+        readings, names = reached_ips(ip), (hostname, *also)
+        for rule in self._deny_rules:
+            if rule.covers_port(port) and (any(map(rule.covers_name, names)) or any(map(rule.covers_ip, readings))):
+                return Verdict(is_allowed=False, rule=rule.text)
         judged, at = normalize_ip(ip), range_of_ip(ip)
         for rule in self._openers(port):
-            if rule.covers_ip(judged) or rule.opens_name_at(hostname, at):
-                return
-        raise _denied(hostname, port, self._default_reason(port, _found(ip, judged, at)))
+            if rule.covers_ip(judged) or any(rule.opens_name_at(name, at) for name in names):
+                return Verdict(is_allowed=True, rule=rule.text)
+        return Verdict(is_allowed=False, rule=self._default_reason(port, _found(ip, judged, at)))
 
     def _openers(self, port: int) -> list[Rule]:
         """Return the allow rules that speak about ``port``."""

@@ -32,13 +32,17 @@ LAYERS: Final[tuple[Layer, ...]] = (
     Layer("ipc", "its own System V IPC", "it shares System V IPC with the machine"),
     Layer("uts", "its own host name", "it sees the machine's host name", is_essential=False),
     Layer("landlock-files", "a second lock on files", "one lock less on files"),
-    Layer("landlock-tcp", "a second lock on TCP", "a race against the check of Unix sockets is answered by slower means"),
+    Layer(
+        "landlock-tcp", "a second lock on TCP", "a race against the check of Unix sockets is answered by slower means"
+    ),
     Layer("landlock-scope", "signals and abstract sockets stay inside", "one lock less on signals", is_essential=False),
     Layer("seccomp", "every connect(2) is judged", "its drivers connect wherever they like"),
     Layer("no-new-privileges", "setuid programs gain nothing", "setuid programs work"),
     Layer("capabilities", "no capability inside", "it may rearrange its own namespaces"),
     Layer("limits", "bounds for descriptors and processes", "it can use up descriptors"),
-    Layer("cgroup", "bounds for memory, processes and CPU", "bounds for memory hold for each process", is_essential=False),
+    Layer(
+        "cgroup", "bounds for memory, processes and CPU", "bounds for memory hold for each process", is_essential=False
+    ),
 )
 """In the order in which they are shown."""
 

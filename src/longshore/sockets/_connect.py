@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from longshore.core.addresses import AnySocketAddress
     from longshore.sockets._options import AnySocketOptions
 
-__all__ = ["connect", "set_default_dialer"]
+__all__ = ["connect", "default_dialer", "set_default_dialer"]
 
 _default_dialer: Dialer | None = None
 
@@ -30,6 +30,17 @@ def set_default_dialer(dialer: Dialer | None) -> Dialer | None:
     global _default_dialer
     former, _default_dialer = _default_dialer, dialer
     return former
+
+
+def default_dialer() -> Dialer:
+    """Return who opens the connections of a ``connect()`` that names no dialer.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if _default_dialer is None:
+        raise UsageError("connect() has no dialer: pass dialer=..., or call set_default_dialer() first")
+    return _default_dialer
 
 
 def connect(address: AnySocketAddress, options: AnySocketOptions | None = None, /, **keywords: Any) -> Socket:
@@ -50,9 +61,7 @@ def connect(address: AnySocketAddress, options: AnySocketOptions | None = None, 
     """
     target = SocketAddress.parse(address)
     chosen = merge_options(options, keywords)
-    dialer = chosen.dialer or _default_dialer
-    if dialer is None:
-        raise UsageError("connect() has no dialer: pass dialer=..., or call set_default_dialer() first")
+    dialer = chosen.dialer or default_dialer()
     if asyncio._get_running_loop() is None:
         raise UsageError("connect() needs a running event loop: call it from a coroutine")
     request = DialRequest(

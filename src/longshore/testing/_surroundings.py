@@ -8,6 +8,7 @@ the worker brought are forgotten with it.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
@@ -15,10 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longshore.compat.install import install
+from longshore.credentials.store import open_store
+from longshore.egress.local import LocalEgress
 from longshore.net.dial import DirectDialer
-from longshore.policy import EgressPolicy
+from longshore.net.tls_context import trust_also
 from longshore.runtime.worker.boot import import_main
 from longshore.sockets._connect import set_default_dialer
+from longshore.workers._context import connecting_via, current_request_id
 from longshore.workers._env import install_env
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ def surroundings(config: WorkerConfig, env: Env, thread: LoopThread) -> Iterator
         stack.enter_context(_modules_of(config.module_root))
         stack.callback(install_env, install_env(env))
         stack.enter_context(_dialer_of(config, thread))
+        stack.callback(trust_also, trust_also(_extra_roots(config)))
         yield
 
 
@@ -104,11 +109,10 @@ def _is_below(module: ModuleType, root: str) -> bool:
 @contextmanager
 def _dialer_of(config: WorkerConfig, thread: LoopThread) -> Iterator[None]:
     """Let ``connect()`` follow the worker's rules inside its loop, and be what it was elsewhere."""
-    rules = config.network
-    direct = DirectDialer(policy=EgressPolicy(allow=rules.allow, deny=rules.deny))
+    egress = thread.run(_open_egress, config)
     former = set_default_dialer(None)
-    dialer = _LoopDialer(thread.loop, direct, former or direct)
-    thread.at_end.append(dialer.abort)
+    dialer = _LoopDialer(thread.loop, egress.dialer, former or DirectDialer())
+    thread.at_end += [dialer.abort, egress.abort]
     set_default_dialer(dialer)
     try:
         yield
@@ -116,6 +120,15 @@ def _dialer_of(config: WorkerConfig, thread: LoopThread) -> Iterator[None]:
         current = set_default_dialer(former)
         if current is not dialer:
             set_default_dialer(current)  # a test's own, which is the test's to take back
+
+
+def _extra_roots(config: WorkerConfig) -> str:
+    """Return the certificates of ``[tls] ca``."""
+    return "".join(open_store(os.environ).ca_bundle(name) for name in config.tls.ca)
+
+
+async def _open_egress(config: WorkerConfig) -> LocalEgress:
+    return LocalEgress(config, request_id=current_request_id, via=connecting_via.get)
 
 
 class _LoopDialer:

@@ -19,6 +19,7 @@ import httpx
 import msgspec
 
 from longshore.config.load import load_config
+from longshore.runtime.host.credentials import stored_secret
 from longshore.testing._hosted import HostedWorker, now_ms
 from longshore.testing._reports import WorkerLog, users_part
 from longshore.workers._env import override_env
@@ -298,7 +299,14 @@ def _configured(path: Path, environment: str | None, bindings: Mapping[str, Any]
     """Return the project's configuration as for ``longshore dev``, with these bindings."""
     databases = {f"LONGSHORE_HYPERDRIVE_{name}": value for name, value in bindings.items() if isinstance(value, str)}
     cwd = path if path.is_dir() else path.parent
-    config = load_config(path, cwd=cwd, environment=environment, is_dev=True, variables={**os.environ, **databases})
+    config = load_config(
+        path,
+        cwd=cwd,
+        environment=environment,
+        is_dev=True,
+        variables={**os.environ, **databases},
+        stored=stored_secret(os.environ),
+    )
     left = {name: value for name, value in bindings.items() if all(name != each.binding for each in config.hyperdrive)}
     secrets = {name: left.pop(name) for name in config.secrets if name in left}
     return msgspec.structs.replace(config, vars={**config.vars, **left}, secrets={**config.secrets, **secrets})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from longshore.workers._response import Response
     from longshore.workers._types import FetchKwargs
 
-__all__ = ["aclose_fetch_clients", "fetch"]
+__all__ = ["aclose_fetch_clients", "fetch", "fetch_with"]
 
 CLIENT = "longshore.workers._fetch_client"
 
@@ -48,6 +48,14 @@ async def fetch(resource: str | Request, **options: Unpack[FetchKwargs]) -> Resp
 
     Cancellation: the connection is given up.
     """
+    return await fetch_with(None, resource, options)
+
+
+async def fetch_with(binding: str | None, resource: str | Request, options: FetchKwargs) -> Response:
+    """Do what ``fetch()`` does, with the credentials of a binding; None for without.
+
+    Raises, cancellation: as ``fetch()``.
+    """
     if isinstance(resource, Request) and not options:
         request = resource
     elif isinstance(resource, (str, Request)):
@@ -58,10 +66,10 @@ async def fetch(resource: str | Request, **options: Unpack[FetchKwargs]) -> Resp
 
     signal = request.signal
     if signal is None:
-        return await follow(request)
+        return await follow(request, binding)
     if not isinstance(signal, AbortSignal):
         raise TypeError(f"signal is of type {type(signal).__name__}: give the signal of an AbortController")
-    return await _until_aborted(follow(request), signal)
+    return await _until_aborted(follow(request, binding), signal)
 
 
 async def aclose_fetch_clients() -> None:

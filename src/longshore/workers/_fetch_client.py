@@ -18,6 +18,7 @@ from longshore.core.shown import shown
 from longshore.core.tls_options import TlsOptions
 from longshore.net.tls_context import client_context
 from longshore.sockets._options import DEFAULT_CONNECT_TIMEOUT_S
+from longshore.workers._bound_dialer import BoundDialer
 from longshore.workers._context import connecting_via
 from longshore.workers._url import normalize_url
 
@@ -39,12 +40,14 @@ LOST = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 # Only connecting is bounded, as everywhere in this library; for the rest there are ``signal`` and asyncio.timeout().
 TIMEOUT = {"connect": DEFAULT_CONNECT_TIMEOUT_S, "read": None, "write": None, "pool": None}
 
-_transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport] = (
-    weakref.WeakKeyDictionary()
-)
+_Transports = dict[str | None, httpx.AsyncHTTPTransport]
+_transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Transports] = weakref.WeakKeyDictionary()
+"""By event loop, then by binding: a connection that was made with a certificate is for nothing else."""
 
 
-async def send(method: str, url: httpx.URL, headers: RawHeaders, body: bytes | ReadableStream | None) -> httpx.Response:
+async def send(
+    method: str, url: httpx.URL, headers: RawHeaders, body: bytes | ReadableStream | None, binding: str | None = None
+) -> httpx.Response:
     """Send one request and return its response, whose stream is not read yet.
 
     Args:
@@ -52,6 +55,7 @@ async def send(method: str, url: httpx.URL, headers: RawHeaders, body: bytes | R
         url: from ``parse_url``.
         headers: without ``Host``.
         body: bytes go with their length; a stream in chunks, unless ``headers`` say how long it is.
+        binding: whose credentials to use; its connections are kept apart from all others.
 
     Raises:
         OSError: there is no answer; a ``SocketError`` where ``connect()`` or the connection failed.
@@ -75,7 +79,7 @@ async def send(method: str, url: httpx.URL, headers: RawHeaders, body: bytes | R
             extensions = {"timeout": TIMEOUT, "trace": connection.trace}
             request = httpx.Request(method, url, headers=raw, stream=_Upload(body), extensions=extensions)
             try:
-                return await _transport().handle_async_request(request)
+                return await _transport(binding).handle_async_request(request)
             except httpx.TransportError as exc:
                 # RFC 9112 §9.3.1: the server may close a kept connection in the very moment in which it is used again.
                 # It is out of the pool now, so this ends.
@@ -91,8 +95,7 @@ async def aclose_clients() -> None:
 
     Cancellation: resets what is not closed yet.
     """
-    transport = _transports.pop(asyncio.get_running_loop(), None)
-    if transport is not None:
+    for transport in _transports.pop(asyncio.get_running_loop(), {}).values():
         await transport.aclose()
 
 
@@ -158,13 +161,15 @@ def place(url: httpx.URL) -> str:
     return repr(f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"[:200])
 
 
-def _transport() -> httpx.AsyncHTTPTransport:
-    loop = asyncio.get_running_loop()
-    transport = _transports.get(loop)
+def _transport(binding: str | None) -> httpx.AsyncHTTPTransport:
+    transports = _transports.setdefault(asyncio.get_running_loop(), {})
+    transport = transports.get(binding)
     if transport is None:
         limits = httpx.Limits(max_keepalive_connections=MAX_IDLE_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_S)
-        transport = httpx_transport(verify=tls_context(), trust_env=False, limits=limits)
-        _transports[loop] = transport
+        # The host makes the handshake for a binding: what to offer in it, httpcore's context cannot tell.
+        dialer = None if binding is None else BoundDialer(binding, ("http/1.1",))
+        transport = httpx_transport(verify=tls_context(), trust_env=False, limits=limits, dialer=dialer)
+        transports[binding] = transport
     return transport
 
 

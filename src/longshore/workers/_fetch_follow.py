@@ -44,8 +44,12 @@ DISCARDED_BYTES = 16 * 1024
 DISCARD_TIMEOUT_S = 1.0
 
 
-async def follow(request: Request) -> Response:
+async def follow(request: Request, binding: str | None = None) -> Response:
     """Send ``request``, follow where it leads, and return the response.
+
+    Args:
+        request: its body is used up.
+        binding: whose credentials to use, at every hop.
 
     Raises, cancellation: as ``longshore.workers.fetch()``.
     """
@@ -53,7 +57,7 @@ async def follow(request: Request) -> Response:
     body = request._consume()
     headers = _outgoing(request, body)
     for hop in range(MAX_REDIRECTS + 1):
-        answer = await send(method, url, headers, body)
+        answer = await send(method, url, headers, body, binding)
         location = answer.headers.get("location") if answer.status_code in REDIRECTS else None
         if location is None or request.redirect == "manual":
             return await _response(request, method, url, answer, is_redirected=hop > 0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from types import NoneType
+from typing import Any, Literal, cast, get_args, get_origin
 
 import msgspec
 import pytest
 
 from longshore.config.model import WorkerConfig
-from longshore.proto.ipc import messages
+from longshore.proto.ipc import egress, messages
+from longshore.proto.ipc.base import IpcMessage
 from longshore.proto.ipc.messages import ErrorReport, Message, SourceFrame, Start, decode_message, encode_message
 
 CONFIG = WorkerConfig(name="w", main="/p/entry.py", module_root="/p", project_dir="/p", secrets={"KEY": "ünïcödé\0"})
@@ -25,9 +27,13 @@ REPORT = ErrorReport(
 CLASSES = get_args(Message)
 SAMPLES = {
     str: "text",
+    bytes: b"\x00\xff",
     int: 7,
     float: 0.25,
     bool: True,
+    msgspec.Raw: msgspec.Raw(msgspec.json.encode(CONFIG)),
+    tuple[str, int]: ("::1", 70),
+    dict[str, str]: {"LANG": "C"},
     tuple[str, ...]: ("fetch", "scheduled"),
     tuple[SourceFrame, ...]: (FRAME,),
     ErrorReport: REPORT,
@@ -36,11 +42,24 @@ SAMPLES = {
 
 def sample(cls: type[msgspec.Struct]) -> Message:
     """Return a message with a value in every field."""
-    values = {}
-    for field in msgspec.structs.fields(cls):
-        raw = msgspec.Raw(msgspec.json.encode(CONFIG))
-        values[field.name] = raw if field.type is msgspec.Raw else SAMPLES.get(field.type, 0.5)
-    return cast("Message", cls(**values))
+    return cast("Message", filled(cls))
+
+
+def filled(cls: type[msgspec.Struct]) -> msgspec.Struct:
+    return cls(**{field.name: value_of(field.type) for field in msgspec.structs.fields(cls)})
+
+
+def value_of(kind: Any) -> Any:
+    if kind in SAMPLES:
+        return SAMPLES[kind]
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return filled(kind)
+    if NoneType in get_args(kind):
+        return value_of(next(each for each in get_args(kind) if each is not NoneType))
+    (element, *_) = get_args(kind)
+    return [value_of(element)] if get_origin(kind) is list else (value_of(element),)
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -77,6 +96,7 @@ def test_what_is_no_message_is_a_value_error(payload: bytes) -> None:
         decode_message(payload)
 
 
-def test_every_message_of_the_module_can_be_decoded() -> None:
-    defined = {cls for cls in vars(messages).values() if isinstance(cls, type) and issubclass(cls, messages._Message)}
-    assert defined - {messages._Message} == set(CLASSES)
+def test_every_message_of_the_modules_can_be_decoded() -> None:
+    named = [*vars(messages).values(), *vars(egress).values()]
+    defined = {cls for cls in named if isinstance(cls, type) and issubclass(cls, IpcMessage)}
+    assert defined - {IpcMessage} == set(CLASSES)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import psutil
 import pytest
 
 from longshore.aio.tasks import spawn
+from longshore.config.model import SandboxSettings, TlsSettings
 from longshore.proto.ipc.messages import RequestFinished
 from longshore.runtime.host import events as said
 from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.supervisor import Supervisor
+from longshore.sandbox.layers import Layers
 from tests.e2e.host import worker_config
 
 if TYPE_CHECKING:
@@ -78,6 +82,7 @@ async def test_a_life(tmp_path: Path) -> None:
         assert await host.ended == 0
     assert [kind for kind in host.kinds() if kind is not said.FromWorker] == [
         said.Listening,
+        said.Enclosed,
         said.WorkerStarting,
         said.WorkerReady,
         said.Serving,
@@ -106,9 +111,11 @@ async def test_a_life(tmp_path: Path) -> None:
 async def test_cancellation_ends_every_process(tmp_path: Path, kind: type) -> None:
     async with running(worker_config(tmp_path, WORKER), workers=2) as host:
         await host.until(kind)
-        zygote = host.supervisor._zygote
-        assert zygote is not None
-        family = [psutil.Process(zygote.pid), *psutil.Process(zygote.pid).children()]
+        processes = host.supervisor._processes
+        assert processes is not None
+        both = [psutil.Process(pid) for pid in (processes.zygote_pid, processes.egress_pid) if pid is not None]
+        family = [*both, *(child for parent in both for child in parent.children(recursive=True))]
+        assert len(both) == 2
         host.ended.cancel()
         with pytest.raises(asyncio.CancelledError):
             await host.ended
@@ -151,3 +158,71 @@ async def test_a_worker_that_talks_nonsense_is_replaced(tmp_path: Path) -> None:
                 await client.get("/")
         await host.until(said.WorkerReady, 2)
         assert said.WorkerExited(1, -signal.SIGKILL, was_expected=False) in host.events
+
+
+NOTHING = Layers(frozenset(), {"seccomp": "the kernel is too old"})
+ENVIRONMENT = """
+import os
+from workers import WorkerEntrypoint, Response
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        inherited = open("/proc/self/environ", "rb").read().decode(errors="replace")
+        return Response.json({"now": os.environ.get("TOKEN"), "was": "s3cret" in inherited})
+"""
+
+
+async def test_a_system_that_lacks_what_is_required_starts_nothing(tmp_path: Path) -> None:
+    config = worker_config(tmp_path, WORKER, sandbox=SandboxSettings(isolation="required"))
+    async with running(config, layers=NOTHING) as host:
+        assert await host.ended == 78
+    assert host.kinds() == [said.Listening, said.HostFailed, said.Stopped]
+    (failed,) = [event for event in host.events if isinstance(event, said.HostFailed)]
+    assert "this system lacks" in failed.message
+    assert "seccomp (the kernel is too old)" in failed.message
+
+
+async def test_a_new_configuration_that_requires_what_is_not_there_is_rejected(tmp_path: Path) -> None:
+    config = worker_config(tmp_path, WORKER, sandbox=SandboxSettings())
+    async with running(config, layers=NOTHING) as host:
+        await host.until(said.WorkerReady)
+        host.supervisor.reload(msgspec.structs.replace(config, sandbox=SandboxSettings(isolation="required")))
+        assert host.kinds()[-1] is said.ConfigRejected
+        host.supervisor.reload(msgspec.structs.replace(config, sandbox=SandboxSettings(isolation="off")))
+        await host.until(said.Reloaded)
+        assert [event.isolation for event in host.events if isinstance(event, said.Enclosed)] == ["auto", "off"]
+        assert host.kinds().count(said.ReloadStarted) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+async def test_the_environment_of_the_host_is_no_workers_unless_isolation_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "s3cret")
+    config = worker_config(tmp_path, ENVIRONMENT, sandbox=SandboxSettings())
+    granted = SandboxSettings(environment=("TOKEN",))
+    async with running(config, layers=NOTHING) as host:
+        await host.until(said.WorkerReady)
+        for number, (sandbox, token) in enumerate(
+            [(SandboxSettings(), None), (granted, "s3cret"), (SandboxSettings(isolation="off"), "s3cret")], 1
+        ):
+            host.supervisor.reload(msgspec.structs.replace(config, sandbox=sandbox))
+            await host.until(said.Reloaded, number)
+            await host.until(said.WorkerExited, number)
+            async with httpx.AsyncClient(base_url=host.supervisor.urls[0]) as client:
+                assert (await client.get("/")).json() == {"now": token, "was": False}
+
+
+async def test_a_credential_that_is_missing_is_a_boot_failure(tmp_path: Path) -> None:
+    config = worker_config(tmp_path, WORKER, tls=TlsSettings(ca=("office",)))
+    async with running(config, credentials_dir=str(tmp_path / "store")) as host:
+        assert await host.ended == 3
+    (failure,) = [event for event in host.events if isinstance(event, said.BootFailure)]
+    assert "office" in failure.report.message
+
+
+async def test_a_store_key_that_is_none_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_STORE_KEY", "no key")
+    async with running(worker_config(tmp_path, WORKER)) as host:
+        assert await host.ended == 78
+    assert host.kinds() == [said.Listening, said.HostFailed, said.Stopped]

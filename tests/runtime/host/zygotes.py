@@ -24,7 +24,7 @@ from longshore.runtime.zygote import run_zygote
 def tell(control, *values):
     control.sendall(repr(values).encode() + b"\\n")
 
-def run_worker(control):
+def run_worker(control, egress):
 {worker}
 
 sys.exit(run_zygote(SyncChannel(socket.socket(fileno=int(sys.argv[1]))), lambda: None, run_worker))

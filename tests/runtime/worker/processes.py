@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from longshore.config.model import WorkerConfig
-from longshore.proto.ipc.messages import Drain, Drained, Exited, Fork, Forked, Ready, Start, ZygoteReady
 from longshore.net.channel import SyncChannel
+from longshore.proto.ipc.messages import Drain, Drained, Exited, Fork, Forked, Ready, Start, ZygoteReady
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,19 +110,22 @@ class Hatchery:
         self._codes: dict[int, int] = {}
         self._count = 0
 
-    def hatch(self) -> WorkerProcess:
-        """Fork a worker that waits for its start message."""
+    def hatch(self, egress: socket.socket | None = None) -> WorkerProcess:
+        """Fork a worker that waits for its start message; ``egress`` is its end of the channel of that name."""
         self._count += 1
         mine, its = socket.socketpair()
         mine.settimeout(None)
         with its:
-            self._channel.send(Fork(worker_id=self._count), [its.fileno()])
+            fds = [its.fileno()] if egress is None else [its.fileno(), egress.fileno()]
+            self._channel.send(Fork(worker_id=self._count), fds)
         pid = self._until(Forked, self._count).pid
         return WorkerProcess(self, pid, self._count, SyncChannel(mine))
 
-    def start(self, config: WorkerConfig, *listeners: socket.socket, **options: Any) -> WorkerProcess:
+    def start(
+        self, config: WorkerConfig, *listeners: socket.socket, egress: socket.socket | None = None, **options: Any
+    ) -> WorkerProcess:
         """Fork a worker and say what it shall be."""
-        worker = self.hatch()
+        worker = self.hatch(egress)
         start = Start(config=msgspec.Raw(msgspec.json.encode(config)), worker_id=worker.worker_id, **options)
         worker.channel.send(start, [sock.fileno() for sock in listeners])
         return worker

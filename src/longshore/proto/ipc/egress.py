@@ -6,12 +6,12 @@ worker (``EgressAsk`` up from the worker, ``EgressReply`` down to it).
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from longshore.proto.ipc.base import IpcMessage
-from longshore.proto.ipc.failure import Failure
+from longshore.proto.ipc.failure import Failure  # noqa: TC001 - msgspec reads the annotation
 
 __all__ = [
     "AddWorker",
@@ -27,6 +27,7 @@ __all__ = [
     "EgressMessage",
     "EgressReady",
     "EgressReply",
+    "EndTunnel",
     "HandshakeAsk",
     "Jailed",
     "RemoveWorker",
@@ -91,8 +92,9 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The same in ``open`` and ``close``; counted for each worker."""
     request_id: str = ""
     """Empty when no request asked, or it is not known which."""
-    via: str = "socket"
-    """``"connect()"``, ``"fetch()"``, ``"binding"`` or ``"socket"`` (a client's own call of connect(2))."""
+    via: str = ""
+    """``"connect()"``, ``"fetch()"``, ``"binding"`` or ``"socket"`` (a client's own call of connect(2)); empty for
+    ``refuse``."""
     name: str = ""
     """As the worker wrote it, without port: a host name or an IP literal."""
     port: int = 0
@@ -131,6 +133,8 @@ class Jailed(IpcMessage, frozen=True, kw_only=True):
 
     pid: int
     """Of the worker, as it sees itself."""
+    is_tcp_locked: bool = False
+    """The layer ``landlock-tcp`` is in force."""
 
 
 class HandshakeAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,13 +170,28 @@ class CancelDial(IpcMessage, frozen=True, kw_only=True):
 
 
 class StartTls(IpcMessage, frozen=True, kw_only=True):
-    """Make a handshake on an open plain connection (one descriptor); ``Dialed`` with a tunnel or ``DialFailed`` follows."""
+    """Make a handshake on an open plain connection (one descriptor).
+
+    ``Dialed`` with a tunnel, or ``DialFailed``, follows.
+    """
 
     dial_id: int
     binding: str
     remote_address: str
     tls: HandshakeAsk
     request_id: str = ""
+
+
+class EndTunnel(IpcMessage, frozen=True, kw_only=True):
+    """What the worker does with its end of a tunnel; end-of-file on the descriptor alone says nothing (rule K5).
+
+    A worker that dies in the middle of what it sends must not look to the peer like one that has finished.
+    """
+
+    dial_id: int
+    step: Literal["write", "close", "abort"]
+    """``"write"``: its direction ends in order, once everything in the descriptor is sent. ``"close"``: it has closed
+    its end; what is in the descriptor is still sent. ``"abort"``: reset the connection."""
 
 
 # --- replies: egress process to worker ------------------------------------------------------------------------------
@@ -187,6 +206,8 @@ class Dialed(IpcMessage, frozen=True, kw_only=True):
     dns_s: float | None = None
     tcp_s: float | None = None
     tls_s: float | None = None
+    is_near: bool = False
+    """Connected at once: the peer is on this machine, or next to it."""
     is_tunnel: bool = False
     """True: TLS ends in the egress process. How the connection ended is told by ``TunnelEnded``; end-of-file on the
     descriptor alone says nothing (rule K5)."""
@@ -213,6 +234,6 @@ class TunnelEnded(IpcMessage, frozen=True, kw_only=True):
 
 EgressHostMessage: TypeAlias = StartEgress | AddWorker | RemoveWorker
 EgressEvent: TypeAlias = EgressReady | Audited
-EgressAsk: TypeAlias = Jailed | Dial | CancelDial | StartTls
+EgressAsk: TypeAlias = Jailed | Dial | CancelDial | StartTls | EndTunnel
 EgressReply: TypeAlias = Dialed | DialFailed | TunnelEnded
 EgressMessage: TypeAlias = EgressHostMessage | EgressEvent | EgressAsk | EgressReply

@@ -40,10 +40,15 @@ def make_frame(message: Message, descriptors: int = 0) -> bytes:
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames."""
+    """Cuts a stream of bytes into frames.
 
-    def __init__(self) -> None:
+    Args:
+        max_frame_bytes: a longer one is none of this protocol.
+    """
+
+    def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self._buffer = bytearray()
+        self._max_frame_bytes = max_frame_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -60,8 +65,8 @@ class FrameReader:
         frames = []
         while len(self._buffer) >= HEADER.size:
             length, descriptors = HEADER.unpack_from(self._buffer)
-            if length > MAX_FRAME_BYTES:
-                raise FrameError(f"frame of {length} bytes announced, the limit is {MAX_FRAME_BYTES}")
+            if length > self._max_frame_bytes:
+                raise FrameError(f"frame of {length} bytes announced, the limit is {self._max_frame_bytes}")
             end = HEADER.size + length
             if len(self._buffer) < end:
                 break

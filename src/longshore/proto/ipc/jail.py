@@ -42,8 +42,9 @@ class JailPlan(msgspec.Struct, frozen=True, kw_only=True):
     """``/etc/hosts``, ``/etc/resolv.conf`` and their like."""
     environment: dict[str, str] = {}
     """The whole environment of the worker."""
-    cgroup: str | None = None
-    """Absolute path of the folder below which the worker's own control group is made; None: none is writable."""
+    cgroups: dict[str, str] = {}
+    """The folders below which the worker's own control groups are made, by what they can bound: ``"memory"``,
+    ``"pids"``, ``"cpu"``. What is missing cannot be bounded here."""
     memory_bytes: int | None = None
     """Of all processes of the worker together where there is a control group, of each one otherwise."""
     processes: int | None = None

@@ -8,7 +8,7 @@ import msgspec
 
 from longshore.proto.ipc.base import IpcMessage
 from longshore.proto.ipc.egress import EgressMessage
-from longshore.proto.ipc.jail import JailPlan
+from longshore.proto.ipc.jail import JailPlan  # noqa: TC001 - msgspec reads the annotation
 
 __all__ = [
     "Adopt",
@@ -92,6 +92,8 @@ class Start(IpcMessage, frozen=True, kw_only=True):
     """True: the egress process sees the connections of drivers too, and the worker need not watch for them."""
     extra_roots: str = ""
     """PEM certificates that ``connect()`` and ``fetch()`` trust besides the system's (``[tls] ca``)."""
+    environment: dict[str, str] | None = None
+    """The whole environment of a worker that has no jail; None: the one it was forked with."""
     boot_timeout_s: float = 0.0
     """When the host loses its patience, so that the worker can say in time what it waits for; 0: it never does."""
 
@@ -236,8 +238,10 @@ class LogLine(IpcMessage, frozen=True, kw_only=True):
 
 
 class Fork(IpcMessage, frozen=True, kw_only=True):
-    """Command: become a worker. The worker's ends of its channels to the host and to the egress process come with it
-    (two descriptors, in this order)."""
+    """Command: become a worker.
+
+    The worker's ends of its channels come with it: to the host, and to the egress process if there is one.
+    """
 
     worker_id: int
     jail: JailPlan | None = None

@@ -73,6 +73,26 @@ class RelayState(FrontendState):
         """True when what is due next answers the pool: a notice that comes now is about its own statement."""
         return bool(self._queue) and self._queue[0].is_ours
 
+    @property
+    def is_unsynced(self) -> bool:
+        """True when there was a message of the extended protocol since the last Sync or Query."""
+        return self._is_unsynced
+
+    @property
+    def is_own_batch(self) -> bool:
+        """True when the Sync that is due next is the pool's: what it ends is nothing of the client's."""
+        return bool(self._queue) and self._queue[0].expect is Expect.SYNC and self._queue[0].is_ours
+
+    @property
+    def head_tag(self) -> object:
+        """Of the request that is due next."""
+        return self._queue[0].tag if self._queue else None
+
+    @property
+    def is_unanswered(self) -> bool:
+        """True when the Query that is due next has had no reply so far."""
+        return bool(self._queue) and self._queue[0].expect is Expect.QUERY
+
     def fail(self, reply: bytes, *, tag: object = None) -> Sent:
         """Note a message of the extended protocol that we refuse: like ``answer``, and skip up to the next Sync."""
         sent = self.answer(reply, tag=tag)
@@ -107,6 +127,17 @@ class RelayState(FrontendState):
         if not entry.is_ours:
             return _FORWARD
         return Verdict.POOL_ERROR if message_type == _E else Verdict.SWALLOW
+
+    def take_over(self, tag: object) -> bool:
+        """Swallow the answer to a Sync of the client that is all that is due; False when something else is due too.
+
+        For a batch that failed and that the pool is going to send once more.
+        """
+        queue = self._queue
+        if len(queue) != 1 or queue[0].expect is not Expect.SYNC:
+            return False
+        queue[0].is_ours, queue[0].tag = True, tag
+        return True
 
     def take_local(self) -> Sequence[bytes]:
         """Return the replies whose turn has come; send them behind what ``server_sent`` let through."""

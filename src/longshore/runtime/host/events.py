@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from longshore.config.model import WorkerConfig
+    from longshore.proto.ipc.egress import AuditRecord
     from longshore.proto.ipc.messages import ErrorReport, WorkerMessage
 
 __all__ = [
+    "Audited",
     "BootFailure",
     "ConfigReloaded",
     "ConfigRejected",
     "CronDue",
     "Draining",
+    "EgressLost",
+    "Enclosed",
     "EventSink",
     "FromWorker",
     "HostEvent",
@@ -50,6 +54,23 @@ class PortTaken:
     port: int
     holder: str
     """Who has it, empty when that cannot be found out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """How far workers are shut in from now on; said at the start, and when a new configuration changes it."""
+
+    isolation: str
+    """``"auto"``, ``"required"`` or ``"off"``."""
+    in_force: tuple[str, ...]
+    """Names of the layers (``longshore.sandbox.layers``)."""
+    missing: tuple[tuple[str, str, str], ...]
+    """Of the layers that this system lacks: name, why, and what is lost. Empty when nothing was wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class EgressLost:
+    """The process that connections are made by ended; there is a new one, and the workers are replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +188,18 @@ class FromWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """An outbound connection of a worker, or an attempt."""
+
+    record: AuditRecord
+
+    @property
+    def worker_id(self) -> int:
+        """Of the worker process."""
+        return self.record.worker_id
+
+
+@dataclass(frozen=True, slots=True)
 class WatchFailed:
     """Files cannot be watched any more; reloads are by hand from now on."""
 
@@ -192,6 +225,8 @@ class Stopped:
 HostEvent: TypeAlias = (
     Listening
     | PortTaken
+    | Enclosed
+    | EgressLost
     | WorkerStarting
     | WorkerReady
     | Serving
@@ -205,6 +240,7 @@ HostEvent: TypeAlias = (
     | Draining
     | CronDue
     | FromWorker
+    | Audited
     | WatchFailed
     | HostFailed
     | Stopped

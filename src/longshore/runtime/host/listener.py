@@ -14,6 +14,7 @@ import struct
 import sys
 from dataclasses import dataclass
 
+from longshore.core.host_syntax import join_host_port
 from longshore.runtime.host.holder import find_holder
 
 __all__ = ["ListenError", "Listeners", "open_listeners"]
@@ -40,6 +41,10 @@ class Listeners:
     urls: tuple[str, ...]
     holder: str = ""
     """Who has the port that was wanted, when this is another."""
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return them as ``ip:port``."""
+        return tuple(join_host_port(*sock.getsockname()[:2]) for sock in self.sockets)
 
     def close(self) -> None:
         """Close them; what waits in their queues is reset."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from longshore.config.model import WorkerConfig
+    from longshore.sandbox.layers import Layers
 
 __all__ = ["HostOptions"]
 
@@ -39,8 +40,15 @@ class HostOptions:
     boot_timeout_s: float = 30.0
     log_requests: bool = True
     log_connections: bool = False
+    layers: Layers | None = None
+    """What of the sandbox this system has; None: find out."""
+    credentials_dir: str | None = None
+    """Folder of the credential store; None: the one that the environment names."""
+    secret_files: tuple[str, ...] = ()
+    """Absolute paths that no worker may read, although they lie in its project (``--env-file``)."""
     handle_signals: bool = True
-    """SIGTERM and SIGINT stop; SIGHUP reloads, in development it stops; only in the main thread."""
+    """SIGTERM and SIGINT stop. SIGHUP reloads, and opens the audit log anew; in development it stops. Only in the main
+    thread."""
 
     def rules(self) -> Rules:
         """Return the numbers for the life cycle of workers."""

@@ -6,17 +6,23 @@ in ``docs/design/runtime.md``.
 Rules that must not be broken:
 
 1. Everything happens in callbacks of one loop, one after the other; nothing awaits between an event and its actions.
-2. Whatever ends ``run()``, even its cancellation, ends the zygote and with it every worker.
+2. Whatever ends ``run()``, even its cancellation, ends the zygote, with it every worker, and the egress process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.aio.tasks import spawn
+from longshore.credentials.errors import CredentialError
+from longshore.credentials.store import open_store
+from longshore.net.fdpass import close_all
+from longshore.proto.ipc.egress import Audited, StartEgress
 from longshore.proto.ipc.messages import (
     BootFailed,
     Drain,
@@ -27,28 +33,31 @@ from longshore.proto.ipc.messages import (
     HandOver,
     Ready,
     StillBooting,
+    WorkerMessage,
 )
-from longshore.net.fdpass import close_all
 from longshore.runtime.host import events as said
 from longshore.runtime.host import lifecycle_model as lc
 from longshore.runtime.host.auto_reload import AutoReload
 from longshore.runtime.host.cron_timer import CronTimer, wall_clock
+from longshore.runtime.host.enclosure import Enclosure
 from longshore.runtime.host.handover import HandOverDesk
 from longshore.runtime.host.lifecycle import HostState
 from longshore.runtime.host.listener import ListenError, open_listeners
-from longshore.runtime.host.start import broken_config, silent_failure, start_message
+from longshore.runtime.host.proc import first_child
+from longshore.runtime.host.processes import HostProcesses
+from longshore.runtime.host.start import broken_config, extra_roots, silent_failure, start_message
 from longshore.runtime.host.worker_link import WorkerLink
-from longshore.runtime.host.zygote_process import ZygoteProcess
+from longshore.sandbox.probe import probe_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from longshore.config.model import WorkerConfig
+    from longshore.credentials.store import CredentialStore
     from longshore.proto.ipc.messages import ErrorReport, Message, SourceFrame
     from longshore.runtime.host.listener import Listeners
     from longshore.runtime.host.options import HostOptions
-    from longshore.runtime.host.zygote_process import ZygoteEvent
 
 __all__ = ["Supervisor"]
 
@@ -82,12 +91,13 @@ class Supervisor:
         self._changed: set[str] = set()  # files, until a reload for them has begun
         self._desk = HandOverDesk()
         self._fired = 0
-        self._is_zygote_ready = False
         self._is_serving = False  # a worker was ready
         self._background: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._listeners: Listeners | None = None
-        self._zygote: ZygoteProcess | None = None
+        self._enclosure: Enclosure | None = None
+        self._credentials: CredentialStore | None = None
+        self._processes: HostProcesses | None = None
         self._crons: CronTimer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Future[int] | None = None
@@ -107,7 +117,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.create_future()
         try:
-            if self._open():
+            if self._open() and self._prepare():
                 self._begin()
             code = await self._end
         finally:
@@ -124,10 +134,12 @@ class Supervisor:
         """
         self._changed.update(paths)
         if config is not None:
+            if not self._accepts(config):
+                return
             self._config = config
             if self._crons is not None and self._options.fires_crons:
                 self._crons.set(config.crons)
-        if self._zygote is not None:
+        if self._processes is not None:
             self._feed(lc.ReloadRequested())
 
     def stop(self) -> None:
@@ -158,22 +170,52 @@ class Supervisor:
         reloads = AutoReload(
             self._config, self._options.load, lambda config, paths: self.reload(config, paths=paths), self._sink
         )
-        self._wire_signals(self.stop if self._options.is_dev else reloads.ask)
+        self._wire_signals(self.stop if self._options.is_dev else lambda: self._hang_up(reloads))
         if self._options.watch:
             self._run_beside(reloads.run(), "longshore watch")
         self._crons = CronTimer(self._fire)
         if self._options.fires_crons:
             self._crons.set(self._config.crons)
-        if self._start_zygote():
+        assert self._processes is not None
+        if self._processes.start():
             self._feed(lc.Begin())
 
-    def _start_zygote(self) -> bool:
-        self._is_zygote_ready = False
+    def _prepare(self) -> bool:
+        """Find out what the system has, and whether that is enough; start nothing yet."""
+        layers, folder = self._options.layers, self._options.credentials_dir
         try:
-            self._zygote = ZygoteProcess(self._on_zygote, self._on_zygote_end)
-        except OSError as exc:
-            self._fail(f"cannot start the process that workers are forked from: {exc.strerror}", EXIT_INTERNAL)
+            self._credentials = open_store(os.environ, Path(folder) if folder else None)
+        except CredentialError as exc:
+            self._fail(str(exc), EXIT_CONFIG)
             return False
+        hidden = (str(self._credentials.folder), *self._options.secret_files)
+        self._enclosure = Enclosure(probe_layers if layers is None else lambda: layers, os.environ, hidden)
+        if refusal := self._enclosure.refusal(self._config):
+            self._fail(refusal, EXIT_CONFIG)
+            return False
+        self._sink(self._enclosure.described(self._config))
+        self._processes = HostProcesses(
+            self._on_process,
+            self._on_zygote_lost,
+            self._on_egress_lost,
+            lambda reason: self._fail(reason, EXIT_INTERNAL),
+            egress_start=StartEgress(
+                credentials_dir=str(self._credentials.folder), audit_path=self._config.serve.audit_log
+            ),
+            environment=self._enclosure.zygote_environment(),
+        )
+        return True
+
+    def _accepts(self, config: WorkerConfig) -> bool:
+        """Say whether a new configuration can be run on this system; tell what it changes about isolation."""
+        if self._enclosure is None:
+            return True
+        if refusal := self._enclosure.refusal(config):
+            self._sink(said.ConfigRejected(RuntimeError(refusal)))
+            return False
+        described = self._enclosure.described(config)
+        if described != self._enclosure.described(self._config):
+            self._sink(described)
         return True
 
     def _fail(self, message: str, code: int) -> None:
@@ -195,8 +237,8 @@ class Supervisor:
             task.cancel()
         if self._listeners is not None:
             self._listeners.close()
-        if self._zygote is not None:
-            await self._zygote.close()  # its end is the end of every worker
+        if self._processes is not None:
+            await self._processes.close()  # the zygote's end is the end of every worker
         await asyncio.gather(
             *self._background, *(link.ended() for link in self._links.values()), return_exceptions=True
         )
@@ -209,6 +251,11 @@ class Supervisor:
         assert self._loop is not None
         for number, call in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, on_hangup)):
             self._loop.add_signal_handler(number, call)
+
+    def _hang_up(self, reloads: AutoReload) -> None:
+        if self._processes is not None:
+            self._processes.reopen_log()
+        reloads.ask()
 
     def _unwire_signals(self) -> None:
         if self._options.handle_signals and threading.current_thread() is threading.main_thread():
@@ -232,29 +279,29 @@ class Supervisor:
         deadline = self._state.deadline()
         self._timer = None if deadline is None else self._loop.call_at(deadline, self._feed, lc.TimePassed())
 
-    def _on_zygote(self, message: ZygoteEvent) -> None:
+    def _on_process(self, message: Forked | ForkFailed | Exited | Audited) -> None:
         match message:
             case Forked(worker_id=worker_id, pid=pid):
                 if (link := self._links.get(worker_id)) is not None:
-                    link.pid = pid
+                    link.forked_pid = pid
+                    if (ready := link.early_ready) is not None:
+                        self._on_ready(link, ready)
             case ForkFailed(worker_id=worker_id, error=error):
                 self._reports[worker_id] = silent_failure(f"no process for worker {worker_id}: {error}")
                 self._run_beside(self._worker_ended(worker_id, EXIT_INTERNAL), "longshore fork failed")
             case Exited(worker_id=worker_id, code=code):
                 self._run_beside(self._worker_ended(worker_id, code), "longshore worker ended")
-            case _:
-                self._is_zygote_ready = True
+            case Audited(record=record):
+                self._sink(said.Audited(record))
 
-    def _on_zygote_end(self) -> None:
-        """It was killed, or cannot start; the kernel killed the workers with it."""
-        lost, self._zygote = self._zygote, None
-        assert lost is not None
-        self._run_beside(lost.close(), "longshore zygote end")
-        if not self._is_zygote_ready:
-            self._fail("the process that workers are forked from ended while it started; see above", EXIT_INTERNAL)
-        elif self._start_zygote():
-            for worker_id in list(self._links):
-                self._run_beside(self._worker_ended(worker_id, -signal.SIGKILL), "longshore worker lost")
+    def _on_zygote_lost(self) -> None:
+        for worker_id in list(self._links):
+            self._run_beside(self._worker_ended(worker_id, -signal.SIGKILL), "longshore worker lost")
+
+    def _on_egress_lost(self) -> None:
+        self._sink(said.EgressLost())
+        for worker_id in self._links:
+            self._kill(worker_id)
 
     async def _worker_ended(self, worker_id: int, code: int) -> None:
         link = self._links.get(worker_id)
@@ -265,6 +312,8 @@ class Supervisor:
                 await link.ended()
         except TimeoutError:
             link.close()
+        if self._processes is not None:
+            self._processes.forget(worker_id)
         if self._links.pop(worker_id, None) is not None:
             self._feed(lc.WorkerEnded(worker_id, code))
             self._reports.pop(worker_id, None)
@@ -278,39 +327,49 @@ class Supervisor:
                     self._desk.close()
                 return
             case Ready():
-                self._sink(
-                    said.WorkerReady(
-                        link.worker_id,
-                        message.pid,
-                        message.boot_s,
-                        message.handlers,
-                        message.loop,
-                        is_reload=link.generation > 1,
-                        is_broken=link.is_broken,
-                    )
-                )
-                if not self._is_serving:
-                    self._is_serving = True
-                    self._sink(said.Serving(self.urls))
-                self._places.pop(link.worker_id, None)
-                self._feed(lc.WorkerBecameReady(link.worker_id))
-                self._desk.release(self._serving())
+                self._on_ready(link, message)
             case StillBooting(frames=frames):
                 self._places[link.worker_id] = frames
             case BootFailed(report=report):
                 self._reports[link.worker_id] = report
                 self._feed(lc.BootRejected(link.worker_id))
-            case _:
-                self._sink(said.FromWorker(link.worker_id, message))  # type: ignore[arg-type]  # the worker's end sends no other
+            case _ if isinstance(message, WorkerMessage):
+                self._sink(said.FromWorker(link.worker_id, message))
+            case _:  # its code has got hold of the channel
+                self._on_broken_link(link)
         close_all(fds)
 
+    def _on_ready(self, link: WorkerLink, message: Ready) -> None:
+        if link.forked_pid is None:
+            link.early_ready = message
+            return
+        # A worker in a jail knows only what number it has in there.
+        pid = (first_child(link.forked_pid) or link.forked_pid) if link.is_jailed else message.pid
+        self._sink(
+            said.WorkerReady(
+                link.worker_id,
+                pid,
+                message.boot_s,
+                message.handlers,
+                message.loop,
+                is_reload=link.generation > 1,
+                is_broken=link.is_broken,
+            )
+        )
+        if not self._is_serving:
+            self._is_serving = True
+            self._sink(said.Serving(self.urls))
+        self._places.pop(link.worker_id, None)
+        self._feed(lc.WorkerBecameReady(link.worker_id))
+        self._desk.release(self._serving())
+
     def _on_broken_link(self, link: WorkerLink) -> None:
-        """It is dead, or cannot be told to end; either way ``Exited`` follows."""
+        """It is dead, or cannot be told to end, or says what no worker says; in each case ``Exited`` follows."""
         self._kill(link.worker_id)
 
     def _kill(self, worker_id: int) -> None:
-        if self._zygote is not None:
-            self._zygote.kill(worker_id, signal.SIGKILL)
+        if self._processes is not None:
+            self._processes.kill(worker_id, signal.SIGKILL)
 
     def _serving(self) -> list[WorkerLink]:
         return [self._links[worker_id] for worker_id in self._state.serving() if worker_id in self._links]
@@ -343,23 +402,42 @@ class Supervisor:
             config = broken_config(config, self._failure or silent_failure("the worker cannot be run"))
         try:
             self._launch(action, config)
-        except OSError as exc:
-            self._reports[worker_id] = silent_failure(f"no channel for worker {worker_id}: {exc.strerror}")
+        except (OSError, CredentialError) as exc:
+            reason = f"no channel for worker {worker_id}: {exc.strerror}" if isinstance(exc, OSError) else str(exc)
+            self._reports[worker_id] = silent_failure(reason)
             self._loop.call_soon(self._feed, lc.WorkerEnded(worker_id, EXIT_INTERNAL))
         else:
             self._sink(said.WorkerStarting(worker_id))
 
     def _launch(self, action: lc.SpawnWorker, config: WorkerConfig) -> None:
-        assert self._zygote is not None
+        assert self._processes is not None
         assert self._listeners is not None
+        assert self._enclosure is not None
+        assert self._credentials is not None
         worker_id = action.worker_id
-        control = self._zygote.fork(worker_id)
+        # The page of a boot failure is ours, and must come up whatever it was that failed.
+        jail = None if action.is_broken else self._enclosure.jail(config)
+        start = start_message(
+            config,
+            worker_id,
+            self._options,
+            self.urls,
+            jail=jail,
+            extra_roots=extra_roots(config, self._credentials),
+            environment=self._enclosure.worker_environment(config),
+        )
+        control = self._processes.launch(worker_id, config, self._listeners.addresses(), jail)
         link = WorkerLink(
-            worker_id, action.generation, control, self._on_worker, self._on_broken_link, is_broken=action.is_broken
+            worker_id,
+            action.generation,
+            control,
+            self._on_worker,
+            self._on_broken_link,
+            is_broken=action.is_broken,
+            is_jailed=jail is not None,
         )
         self._links[worker_id] = link
-        fds = [sock.fileno() for sock in self._listeners.sockets]
-        link.send(start_message(config, worker_id, self._options, self.urls), fds)
+        link.send(start, [sock.fileno() for sock in self._listeners.sockets])
 
     def _announce(self, action: lc.Action) -> None:
         match action:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from longshore.aio.tasks import spawn
-from longshore.proto.ipc.frames import FrameError
 from longshore.net.channel import Channel
+from longshore.proto.ipc.frames import FrameError
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from longshore.proto.ipc.messages import HostMessage, Message
+    from longshore.proto.ipc.messages import HostMessage, Message, Ready
 
 __all__ = ["WorkerLink"]
 
@@ -27,6 +27,7 @@ class WorkerLink:
         on_message: called for everything it says, with the descriptors that came along; they belong to the callee.
         on_broken: called when it says what cannot be understood; it is not listened to any more.
         is_broken: it serves the page of a boot failure.
+        is_jailed: its process is the child of the one that was forked for it.
     """
 
     def __init__(
@@ -38,11 +39,15 @@ class WorkerLink:
         on_broken: Callable[[WorkerLink], None],
         *,
         is_broken: bool = False,
+        is_jailed: bool = False,
     ) -> None:
         self.worker_id = worker_id
         self.generation = generation
         self.is_broken = is_broken
-        self.pid: int | None = None
+        self.is_jailed = is_jailed
+        # Of the process that was forked for it; told over the zygote's channel, perhaps later than Ready over this one.
+        self.forked_pid: int | None = None
+        self.early_ready: Ready | None = None
         self._channel = Channel(control)
         self._on_message = on_message
         self._on_broken = on_broken

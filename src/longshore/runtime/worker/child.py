@@ -10,6 +10,8 @@ import sys
 import weakref
 from typing import Any
 
+from longshore.sandbox.privileges import name_process as set_process_name
+
 __all__ = ["end_loop", "name_process", "prepare_process", "run_exit_handlers"]
 
 _THREADS_S = 2.0
@@ -34,8 +36,9 @@ def prepare_process() -> None:
 
 def name_process(name: str) -> None:
     """Show ``name`` (15 characters of it) in ``ps`` and ``top``, where the system makes that cheap."""
-    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="utf-8") as comm:
-        comm.write(name)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            set_process_name(name)
 
 
 def end_loop(loop: asyncio.AbstractEventLoop) -> None:

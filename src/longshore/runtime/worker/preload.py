@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from longshore.sandbox.seccomp import prepare_filter
+
 __all__ = ["preload"]
 
 _NEEDED = (
@@ -35,5 +37,7 @@ def preload() -> None:
             importlib.import_module(name)
         except ImportError:  # an extra that is not installed
             pass
+    if sys.platform == "linux":
+        prepare_filter()
     if _FETCH in sys.modules:
         sys.modules[_FETCH].tls_context()  # the first fetch() of a worker would read the authorities

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from longshore.proto.ipc.messages import WorkerMessage
     from longshore.net.channel import Channel
+    from longshore.proto.ipc.messages import WorkerMessage
 
 __all__ = ["ChannelReporter"]
 

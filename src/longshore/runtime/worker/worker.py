@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from longshore.proto.ipc.messages import ErrorReport, Message, Start
     from longshore.net.channel import Channel
+    from longshore.proto.ipc.messages import ErrorReport, Message, Start
     from longshore.runtime.worker.reporting import ChannelReporter
 
 __all__ = ["EXIT_CANNOT_BOOT", "Worker"]
@@ -96,7 +96,7 @@ class Worker:
         self._is_serving = False
         self._has_successor = False
         self._is_draining = False
-        self._has_sigterm = False
+        self._sigterm_at: float | None = None
         self._early: list[tuple[Message, list[int]]] = []
 
     @property
@@ -222,12 +222,18 @@ class Worker:
             self._limit.reschedule(self._deadline)
 
     def _on_sigterm(self) -> None:
-        """Drain, a moment later; at once when it comes again."""
-        if self._has_sigterm:
+        """Drain, a moment later; at once when it comes again after that moment.
+
+        Within it, it is the same one: who signals all processes of a service signals the init of a jail as well, which
+        passes it on.
+        """
+        now = self._loop.time()
+        if self._sigterm_at is None:
+            self._sigterm_at = now
+            if not self._order.done():
+                self._loop.call_later(HOST_FIRST_S, self._end, Drain(timeout_s=self._config.serve.drain_timeout_s))
+        elif now - self._sigterm_at >= HOST_FIRST_S:
             self._end(Drain(timeout_s=0.0))
-        elif not self._order.done():
-            self._loop.call_later(HOST_FIRST_S, self._end, Drain(timeout_s=self._config.serve.drain_timeout_s))
-        self._has_sigterm = True
 
     def _hand_over(self, fd: int) -> None:
         self._reporter.send_with(HandOver(), [fd])

@@ -1,0 +1,92 @@
+"""What a worker did in the network, or tried, in words: for ``dev`` and ``serve`` (PURE)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+from longshore.cli.words import duration, printable, size
+from longshore.core.host_syntax import join_host_port
+from longshore.errors import UsageError
+from longshore.policy import EgressPolicy
+
+if TYPE_CHECKING:
+    from longshore.proto.ipc.egress import AuditRecord
+
+__all__ = ["advice", "audited_line", "audited_words", "destination", "is_of_driver"]
+
+_DEFAULT: Final = "default: "
+
+
+def destination(record: AuditRecord) -> str:
+    """Return ``name:port`` as the worker wrote it; the name alone when it was only looked up."""
+    name = join_host_port(record.name, record.port) if record.port else record.name
+    return printable(name)
+
+
+def is_of_driver(record: AuditRecord) -> bool:
+    """Return whether nobody but the audit tells of it: ``connect()`` and ``fetch()`` speak for themselves."""
+    return record.via == "socket"
+
+
+def audited_words(record: AuditRecord) -> str:
+    """Return what became of it, without where to."""
+    match record.event:
+        case "open":
+            words = _opened(record)
+        case "close":
+            words = _closed(record)
+        case "deny" | "fail":
+            words = f"{record.outcome} ({record.rule})" if record.rule else record.outcome
+        case _:
+            words = record.detail or record.outcome
+    return printable(words)
+
+
+def audited_line(record: AuditRecord) -> str:
+    """Return one line that says everything."""
+    if record.event == "refuse":
+        return printable(f"it tried what no worker may do: {record.detail}")
+    what = "connected" if record.event == "open" else ""
+    return " ".join(part for part in (f"{destination(record)}:", what, audited_words(record)) if part)
+
+
+def advice(record: AuditRecord) -> str:
+    """Return what would allow what was denied; empty when nothing would."""
+    if record.event != "deny" or record.outcome != "blocked by policy":
+        return ""
+    if not record.rule.startswith(_DEFAULT):
+        return f"The rule {record.rule!r} of deny in [network] forbids it, whatever allow says."
+    rule = next((each for each in _candidates(record) if _would_allow(each, record)), "")
+    return f'To allow it, add "{rule}" to allow in [network].' if rule else ""
+
+
+def _candidates(record: AuditRecord) -> tuple[str, ...]:
+    return tuple(each for each in (destination(record), record.address) if each)
+
+
+def _would_allow(rule: str, record: AuditRecord) -> bool:
+    """Ask the policy itself: a rule for a name does not open every address."""
+    try:
+        policy = EgressPolicy(allow=(rule,))
+        if not record.address:
+            return policy.judge_name(record.name, record.port) is None
+        host, _, port = record.address.rpartition(":")
+        return policy.judge_address(ip_address(host.strip("[]")), int(port), hostname=record.name).is_allowed
+    except (UsageError, ValueError):
+        return False
+
+
+def _opened(record: AuditRecord) -> str:
+    phases = (("dns", record.dns_s), ("tcp", record.tcp_s), ("tls", record.tls_s))
+    times = [f"{name} {duration(seconds)}" for name, seconds in phases if seconds is not None]
+    where = [record.address] if record.address not in {"", destination(record)} else []
+    return "  ".join([*where, *times]) or "open"
+
+
+def _closed(record: AuditRecord) -> str:
+    after = f" after {duration(record.duration_s)}" if record.duration_s is not None else ""
+    counts = (("sent", record.bytes_sent), ("received", record.bytes_received))
+    amounts = [f"{verb} {size(count)}" for verb, count in counts if count is not None]
+    why = [record.detail] if record.detail else []
+    return ", ".join([f"closed{after}", *amounts, *why])

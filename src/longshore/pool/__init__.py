@@ -1,0 +1,1 @@
+"""Pools of database connections, in which no session feature breaks silently."""

@@ -1,0 +1,1 @@
+"""One client each: ``run(target)`` connects, asks something whose answer shows how it came, and returns the answer."""

@@ -1,0 +1,25 @@
+"""aiohttp with names from aiodns (c-ares)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from tests.interop.clients.page import PAGE, url
+
+if TYPE_CHECKING:
+    from tests.interop.target import Target
+
+
+async def run(target: Target) -> str:
+    """Get the page."""
+    resolver = aiohttp.AsyncResolver()
+    connector = aiohttp.TCPConnector(ssl=target.context or True, resolver=resolver)
+    try:
+        async with aiohttp.ClientSession(connector=connector) as session, session.get(url(target)) as response:
+            page = await response.text()
+    finally:
+        await resolver.close()
+    assert page == PAGE
+    return page

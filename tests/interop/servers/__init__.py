@@ -1,0 +1,1 @@
+"""Servers that no Debian package brings, as programs."""

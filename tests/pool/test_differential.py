@@ -1,0 +1,129 @@
+"""N clients over M server connections hear what N clients hear that have one each."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from longshore.proto.postgres import messages as m
+from longshore.proto.postgres.parse_backend import parse_backend
+from tests.pool.plays import PLAYS
+from tests.pool.rig import LIMIT_S, pool_on, session
+
+if TYPE_CHECKING:
+    from longshore.proto.postgres.framing import Frame
+    from tests.pool.plays import Play
+    from tests.pool.rig import RawSession
+    from tests.server_process import Server
+
+CLIENTS, SERVERS = 4, 3
+DATABASES = ("directly", "pooled")
+_STEPS = st.lists(st.tuples(st.integers(0, CLIENTS - 1), st.sampled_from(PLAYS)), min_size=5, max_size=30)
+
+# A statement that has changed, and a wrong number of values for it: which is told first.
+_EITHER = ("08P01", "0A000")
+# Where in the server's source; and where in the text, of a lock that ran out in a Parse of the pool.
+_SOURCE = (b"F", b"L", b"R")
+_LOCKED = "55P03"
+# What stands still in a lock fails soon, on both sides.
+SCENE = """
+ROLLBACK; DROP SCHEMA IF EXISTS one, two, public CASCADE; CREATE SCHEMA public; CREATE SCHEMA one; CREATE SCHEMA two;
+GRANT ALL ON SCHEMA public, one, two TO public;
+CREATE TABLE public.shared (n int); CREATE TABLE one.shared (n int, one text); INSERT INTO one.shared VALUES (1, 'one');
+GRANT ALL ON ALL TABLES IN SCHEMA public TO public;
+CREATE SEQUENCE numbers; GRANT ALL ON numbers TO public;
+CREATE FUNCTION public.change_setting() RETURNS text LANGUAGE sql AS $$SELECT set_config('my.own', 'd', false)$$;
+CREATE FUNCTION public.lock_eight() RETURNS bool LANGUAGE sql AS $$SELECT pg_try_advisory_lock(8)$$;
+"""
+
+
+@pytest.mark.needs("postgres")
+@pytest.mark.one_loop("asyncio")
+@pytest.mark.timeout(120)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=_STEPS)
+async def test_sessions_over_few_connections_are_sessions_of_their_own(
+    postgres_server: Server, steps: list[tuple[int, Play]]
+) -> None:
+    await _make_databases(postgres_server.port)
+    async with AsyncExitStack() as stack:
+        rig = await stack.enter_async_context(pool_on(postgres_server.port, size=SERVERS, database=DATABASES[1]))
+        direct = [await stack.enter_async_context(session(postgres_server.port, DATABASES[0])) for _ in range(CLIENTS)]
+        pooled = [await stack.enter_async_context(session(rig.port, DATABASES[1])) for _ in range(CLIENTS)]
+        for number, play in steps:
+            if not rig.has_server(number) and rig.in_use() >= SERVERS:
+                continue  # it would wait for the others, who wait for us
+            note(f"{number}: {play.name}")
+            expected = await _perform(direct[number], play)
+            found = await _perform(pooled[number], play)
+            assert found == expected, f"client {number}: {play.name}"
+            assert pooled[number].parameters == direct[number].parameters
+        await _same_notifications(direct, pooled)
+
+
+async def _make_databases(port: int) -> None:
+    async with session(port) as admin:
+        await admin.query("CREATE ROLE reader")
+        for name in DATABASES:
+            await admin.query(f"CREATE DATABASE {name}")
+            await admin.query(f"ALTER DATABASE {name} SET lock_timeout = '50ms'")
+    for name in DATABASES:
+        async with session(port, name) as owner:
+            await _alone(owner)
+            frames = await owner.query(SCENE)
+            assert not [each for each in frames if each.raw[:1] == b"E"], frames
+
+
+async def _alone(owner: RawSession) -> None:
+    """Wait until the processes of the last example are gone."""
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with asyncio.timeout(LIMIT_S):
+        while await owner.value(others) != "0":
+            pass
+
+
+async def _perform(client: RawSession, play: Play) -> list[object]:
+    client.send(play.sent)
+    answer = asyncio.ensure_future(client.until_ready(play.syncs))
+    while play.is_canceled and not answer.done():
+        await client.cancel()
+        await asyncio.wait([answer], timeout=0.01)
+    # Whether the columns of what is cancelled come first depends on when the server sent what it had.
+    return [_comparable(frame) for frame in await answer if not (play.is_canceled and frame.raw[:1] == b"T")]
+
+
+def _comparable(frame: Frame) -> object:
+    message = parse_backend(frame.type, frame.payload)
+    if isinstance(message, (m.ErrorResponse, m.NoticeResponse)):
+        # Where in the server's source, and where in a text that we may have sent in another form.
+        if message.sqlstate in _EITHER:
+            return "one of two things wrong"
+        unlike = _SOURCE + ((b"P",) if message.sqlstate == _LOCKED else ())
+        return type(message).__name__, [each for each in message.fields if each[0] not in unlike]
+    if isinstance(message, m.RowDescription):
+        return [(each.name, each.type_oid, each.type_modifier, each.format) for each in message.fields]
+    return frame.raw
+
+
+async def _same_notifications(direct: list[RawSession], pooled: list[RawSession]) -> None:
+    """A notification comes when it comes: ask until both have heard the same."""
+    for one, other in zip(direct, pooled, strict=True):
+        if one.status != m_idle or other.status != m_idle:
+            continue
+        async with asyncio.timeout(LIMIT_S):
+            while one.notifications != other.notifications:
+                await _hear(one)
+                await _hear(other)
+
+
+async def _hear(client: RawSession) -> None:
+    client.send(m.Sync())
+    await client.until_ready()
+
+
+m_idle = ord("I")

@@ -1,0 +1,79 @@
+"""The parts of the session engine that need no server."""
+
+from __future__ import annotations
+
+import pytest
+
+from longshore.pool.login import start_settings
+from longshore.pool.long_message import LongHead
+from longshore.pool.prepared import StatementKey, StatementNames
+from longshore.pool.settings import is_sure_to_succeed, transition
+from longshore.pool.shape import Shape
+from longshore.proto.postgres import messages as m
+from longshore.proto.postgres.framing import FrameChunk, FrameStart
+from longshore.proto.postgres.serialize import serialize
+from longshore.proto.postgres.violation import ProtocolViolation
+
+
+def test_options_are_read_as_postgres_reads_them() -> None:
+    settings = start_settings([(b"options", rb"-c geqo=off --search-path=a\ b -cwork_mem=1MB")], {})
+    assert list(settings) == ["geqo", "search_path", "work_mem"]
+    assert "'a b'" in settings["search_path"]
+
+
+@pytest.mark.parametrize("options", [b"-x", b"-c geqo", b"-c", b"word"])
+def test_other_options_are_refused(options: bytes) -> None:
+    with pytest.raises(ValueError):
+        start_settings([(b"options", options)], {})
+
+
+def test_what_is_so_anyway_needs_no_statement() -> None:
+    assert not start_settings([(b"client_encoding", b"UTF8")], {b"client_encoding": b"UTF8"})
+
+
+def test_a_role_may_be_gone_and_a_time_zone_not() -> None:
+    assert is_sure_to_succeed({}, {"timezone": "SET timezone = 'UTC'"})
+    assert not is_sure_to_succeed({"role": "SET ROLE a"}, {})
+    assert transition({"role": "SET ROLE a"}, {}) == ["RESET ROLE"]
+
+
+def _rows(name: bytes, type_oid: int, table: int = 0, code: int = 0) -> bytes:
+    return serialize(m.RowDescription((m.FieldDescription(name, type_oid, table, 1, 4, -1, code),)))
+
+
+def test_a_shape_is_names_and_types() -> None:
+    told = Shape(rows=_rows(b"n", 23, 5))
+    assert Shape(rows=_rows(b"n", 23, 6, 1)).fits(told)
+    assert not Shape(rows=_rows(b"n", 20)).fits(told)
+    assert not Shape(rows=_rows(b"m", 23)).fits(told)
+    assert not Shape(rows=serialize(m.NoData())).fits(told)
+    assert Shape().fits(Shape()) and not Shape().knows(told)
+
+
+def test_names_are_shared_and_bounded() -> None:
+    names = StatementNames()
+    key = StatementKey(b"SELECT 1\0\0\0", (0,))
+    assert names.name(key) == names.name(key) != names.name(key._replace(meaning=(1,)))
+    long = StatementKey(bytes(100_000), ())
+    assert names.name(long) != names.name(long)
+    for number in range(20_000):
+        names.name(StatementKey(b"%d" % number, ()))
+    assert len(names) == 10_000
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 1000])
+def test_a_long_bind_is_renamed_without_being_kept(step: int) -> None:
+    raw = serialize(m.Bind(b"portal", b"mine", (), (b"x" * 50,), ()))
+    head = LongHead(FrameStart(raw[0], raw[:5], len(raw) - 5))
+    position = 5
+    while not head.add(FrameChunk(raw[position : position + step], is_last=position + step >= len(raw))):
+        position += step
+    assert head.names() == (b"portal", b"mine")
+    sent = head.renamed(b"longshore_1") + raw[position + step :]
+    assert sent == serialize(m.Bind(b"portal", b"longshore_1", (), (b"x" * 50,), ()))
+
+
+def test_a_long_message_without_names_is_a_violation() -> None:
+    head = LongHead(FrameStart(ord("P"), b"", 5))
+    with pytest.raises(ProtocolViolation):
+        head.add(FrameChunk(b"abcde", is_last=True))
