@@ -54,8 +54,12 @@ class Belongings:
             return (self._session_id, self._shared.names.new())  # it may mean the temporary table
         return (self._shared.epoch, *map(self.settings.get, _MEANING))
 
-    def restore(self, server: ServerMemory) -> tuple[list[str], list[tuple[str, str]]]:
-        """Return what makes a connection have the settings, and by name what makes it have the prepared statements."""
+    def restore(self, server: ServerMemory) -> tuple[list[str], list[str], list[tuple[str, str]]]:
+        """Return what makes a connection be the session's.
+
+        Returns:
+            Statements for the settings; names of prepared statements that must go; name and text of those to be made.
+        """
         if server.suspect not in (None, self._session_id):
             kept = {name: sql for name, sql in server.settings.items() if name in _OWN_COMMANDS}
             statements = [*transition(kept, {}), "RESET ALL", *transition({}, self.settings)]
@@ -64,15 +68,15 @@ class Belongings:
             statements = transition(server.settings, self.settings)
         server.settings = dict(self.settings)
         prepared: list[tuple[str, str]] = []
+        gone: list[str] = []
         if server.sql_owner != self._session_id or server.sql_prepared != self.sql_prepared.keys():
             is_mine = server.sql_owner == self._session_id
             has = server.sql_prepared
-            gone = has - self.sql_prepared.keys() if is_mine else has
-            statements += [f"DEALLOCATE {quote_identifier(name)}" for name in sorted(gone)]
+            gone = sorted(has - self.sql_prepared.keys() if is_mine else has)
             prepared = [item for item in self.sql_prepared.items() if not is_mine or item[0] not in has]
             server.sql_prepared = set(self.sql_prepared)
             server.sql_owner = self._session_id
-        return statements, prepared
+        return statements, gone, prepared
 
     # -- what statements do to it ----------------------------------------------------------------
 

@@ -131,7 +131,7 @@ class ClientMessages(SessionCore):
         if prepared is None:
             return False
         # Something else goes instead, so that the client hears what the server has to say to a DEALLOCATE.
-        self.wire.inject(_GONE, _F.Parse, Replay(name))
+        self.wire.inject(_GONE, _F.Parse, Replay(""))
         self.wire.inject(SYNC, _F.Sync)
         self.wire.send(_DEALLOCATE_GONE, _F.Query, tag=Deallocating(name.encode(), prepared))
         return True

@@ -208,7 +208,9 @@ class ServerMessages(SessionCore):
         if isinstance(tag, Refused):
             self.wire.to_client.append(tag.error)
         elif isinstance(tag, Replay):
-            pass  # its EXECUTE will say that there is no such statement
+            # Its EXECUTE will say that there is no such statement.
+            assert self.wire.server is not None
+            self.wire.server.sql_prepared.discard(tag.name)
         elif tag is PROBE or tag is RESTORE:
             self._probes += tag is PROBE
             self._is_restore_canceled = tag is RESTORE

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.pool.belongings import PROCESS, Belongings
 from longshore.pool.client_messages import ClientMessages
 from longshore.pool.probe import parse_findings, probe_sql
-from longshore.pool.rename import CLOSE_COMPLETE, STATEMENT, SYNC
+from longshore.pool.rename import CLOSE_COMPLETE, STATEMENT, SYNC, close_message
 from longshore.pool.server_messages import ServerMessages
 from longshore.pool.settings import is_sure_to_succeed
 from longshore.pool.tags import PROBE, RESTORE, Replay
@@ -285,7 +285,11 @@ class SessionEngine(ClientMessages, ServerMessages):
         if is_same and not server.sql_prepared and not belongings.sql_prepared:
             return
         is_sure = not server.cancels and is_sure_to_succeed(server.settings, belongings.settings)
-        statements, prepared = belongings.restore(server)
+        statements, gone, prepared = belongings.restore(server)
+        for name in gone:
+            self.wire.inject(close_message(name.encode()), _F.Close)
+        if gone:
+            self.wire.inject(SYNC, _F.Sync)
         if statements:
             server.unnamed = None
             # A text may end in a comment that only a line's end closes.
