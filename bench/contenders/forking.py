@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bench.contenders.job import Job, Reading
     from longshore.config.model import WorkerConfig
-    from longshore.proto.ipc.egress import Audited
+    from longshore.proto.ipc.egress import Audited, DoorsFailed
 
 __all__ = ["forked", "idle_worker", "project"]
 
@@ -99,7 +99,7 @@ class _Host:
         with pinned(server_core()):
             self.processes.start()
 
-    def _on_event(self, event: Forked | ForkFailed | Exited | Audited) -> None:
+    def _on_event(self, event: Forked | ForkFailed | Exited | DoorsFailed | Audited) -> None:
         if isinstance(event, Forked):
             self._pids.append(event.pid)
 

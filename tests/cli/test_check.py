@@ -92,7 +92,7 @@ environment    production
 compatibility  2026-01-31 a b
 network        allow public, 10.0.0.0/8, deny 192.0.2.1
                db.internal is 10.0.0.5, 10.0.0.6
-limits         open_sockets 5, queue_timeout_s 1.0
+limits         open_sockets 5, queue_timeout_s 1
 tls            trusts office besides the system's authorities
 isolation      required
 sandbox        read /srv/a /srv/b, processes 9

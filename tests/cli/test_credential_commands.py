@@ -134,7 +134,7 @@ def test_an_encrypted_key_without_a_person_to_ask(commands: Commands, ca: trustm
     both = commands.write("both.pem", *(each.bytes() for each in issued.cert_chain_pems), key)
     done = commands.run("cert", "add", "client", "shop", "--cert", both)
     assert done.returncode == 1
-    assert "its private key is encrypted" in done.stderr
+    assert "the private key is encrypted, and there is nobody to ask" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
-from longshore.cli.egress_words import advice, audited_line, destination
+from longshore.cli.egress_words import Allowing, advice, audited_line, destination
 from longshore.cli.levels import level_of, name_of
 from longshore.cli.render_dev import DevRenderer
 from longshore.cli.render_json import json_object
 from longshore.cli.render_text import text_lines
+from longshore.cli.serve import LogSink
+from longshore.config.model import HyperdriveBinding, NetworkRules, WorkerConfig
 from longshore.policy import EgressPolicy
 from longshore.proto.ipc.egress import AuditRecord
-from longshore.runtime.host.events import Audited, ReloadStarted
+from longshore.runtime.host.events import Audited, ConfigReloaded, ReloadStarted
 from tests.cli.test_render_json import NOW
 
 
@@ -37,7 +41,17 @@ LINES = [
     (OPEN, "debug", "db.internal:5432: connected 10.0.0.5:5432  tcp 4ms"),
     (CLOSE, "debug", "db.internal:5432: closed after 1.5s, sent 12 B, received 3.4 kB"),
     (FAIL, "warning", "db.internal:5432: refused (private)"),
-    (DENY, "warning", "db.internal:5432: blocked by policy (default: not allowed by 'public')"),
+    (DENY, "warning", "db.internal:5432: blocked by policy: not allowed by 'public'"),
+    (
+        denied("db.internal", 5432, "10.0.0.5:5432", "10.0.0.0/8"),
+        "warning",
+        "db.internal:5432: blocked by policy: '10.0.0.0/8' of deny",
+    ),
+    (
+        record("deny", rule="default: loop detected, the worker's own address", outcome="loop detected"),
+        "warning",
+        "db.internal:5432: loop detected: the worker's own address",
+    ),
     (LIMIT, "warning", "db.internal:5432: the limit is reached"),
     (REFUSE, "warning", "it tried what no worker may do: listen: a socket of the host"),
 ]
@@ -70,8 +84,60 @@ def test_what_connect_tells_itself_is_not_told_twice() -> None:
     ],
 )
 def test_the_advice_is_a_rule_that_does_it(name: str, port: int, address: str, rule: str) -> None:
-    assert advice(denied(name, port, address)) == f'To allow it, add "{rule}" to allow in [network].'
+    expected = f'To allow it, write in [network] of longshore.toml:  allow = ["public", "{rule}"]'
+    assert advice(denied(name, port, address)) == expected
     EgressPolicy(allow=(rule,))
+
+
+@pytest.mark.parametrize(
+    ("allowing", "words"),
+    [
+        (
+            Allowing("longshore.toml", "dev", ("public", "10.0.0.1")),
+            'write in [env.dev.network] of longshore.toml:  allow = ["public", "10.0.0.1", "db.internal:5432"]',
+        ),
+        (Allowing("wrangler.toml", None, ()), 'write in [network] of wrangler.toml:  allow = ["db.internal:5432"]'),
+        (
+            Allowing("wrangler.jsonc", "staging"),
+            'write in env.staging.network of wrangler.jsonc:  "allow": ["public", "db.internal:5432"]',
+        ),
+        (
+            Allowing("longshore.toml", None, ("public",) * 8),
+            'add "db.internal:5432" to allow in [network] of longshore.toml',
+        ),
+    ],
+)
+def test_the_advice_keeps_what_is_allowed_already(allowing: Allowing, words: str) -> None:
+    assert advice(DENY, allowing) == f"To allow it, {words}"
+
+
+def test_the_advice_follows_the_configuration() -> None:
+    database = HyperdriveBinding(binding="DB", connection_string="postgres://a:b@10.0.0.9/x")
+    config = WorkerConfig(
+        name="shop",
+        main="/shop/entry.py",
+        module_root="/shop",
+        project_dir="/shop",
+        file="/shop/longshore.toml",
+        environment="dev",
+        hyperdrive=(database,),
+        network=NetworkRules(allow=("public", "10.0.0.9:5432")),
+    )
+    assert Allowing.of(config) == Allowing("longshore.toml", "dev", ("public",))
+    renderer = DevRenderer()
+    renderer.render(ConfigReloaded(config))
+    assert plain(renderer, DENY)[1].startswith("  To allow it, write in [env.dev.network]")
+    stream = io.StringIO()
+    sink = LogSink(stream, is_json=False)
+    sink(ConfigReloaded(config))
+    sink(Audited(DENY))
+    assert stream.getvalue().splitlines()[-1].startswith("    To allow it, write in [env.dev.network]")
+
+
+def test_nobody_is_advised_to_open_what_hands_out_credentials() -> None:
+    why = "default: not allowed by 'public' (169.254.169.254 is private: cloud metadata)"
+    words = advice(denied("169.254.169.254", 80, "169.254.169.254:80", why))
+    assert "better leave it closed" in words
 
 
 def test_against_a_deny_rule_no_allow_rule_helps() -> None:
@@ -92,6 +158,14 @@ def test_against_a_deny_rule_no_allow_rule_helps() -> None:
 )
 def test_where_nothing_helps_nothing_is_advised(record: AuditRecord) -> None:
     assert advice(record) == ""
+
+
+def test_only_the_operator_hears_what_is_wrong_with_credentials() -> None:
+    failed = record("fail", via="binding", binding="B", outcome="credentials cannot be used: there is no CA bundle 'x'")
+    assert level_of(Audited(failed)) == "warning"
+    assert plain(DevRenderer(), failed) == [
+        "  ✗ db.internal:5432  credentials cannot be used: there is no CA bundle 'x'"
+    ]
 
 
 def test_a_name_cannot_speak_to_the_terminal() -> None:
@@ -116,8 +190,8 @@ def test_dev_shows_what_drivers_do() -> None:
 def test_dev_explains_a_denial_once_until_something_changes() -> None:
     renderer = DevRenderer()
     explained = [
-        "warning: db.internal:5432: blocked by policy (default: not allowed by 'public')",
-        '  To allow it, add "db.internal:5432" to allow in [network].',
+        "warning: db.internal:5432: blocked by policy: not allowed by 'public'",
+        '  To allow it, write in [network] of longshore.toml:  allow = ["public", "db.internal:5432"]',
     ]
     assert plain(renderer, DENY) == explained
     assert plain(renderer, DENY) == []

@@ -76,6 +76,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["init", "a/b c"], "'b c' is no worker name"),
         (["init", "x", "--template", "cobol"], "no template 'cobol'"),
         (["check", "--cwd", "/does/not/exist"], "no folder '/does/not/exist'"),
+        (["check", "--cwd", "x" * 300], "cannot read the folder"),
     ],
     ids=lambda value: ascii(value)[:40],
 )
@@ -149,6 +150,17 @@ def test_a_full_disk_is_no_defect_of_ours(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(main_module, "_typed", full)
     assert run([]) == 1
     assert capsys.readouterr().err == "longshore: '/var/log/shop': No space left on device\n"
+
+
+def test_a_limit_of_threads_is_no_defect_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def exhausted(arguments: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(main_module, "_typed", exhausted)
+    assert run([]) == 1
+    assert capsys.readouterr().err == "longshore: can't start new thread\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -177,6 +177,13 @@ BAD = [
         "longshore.toml:2: network.hosts: the name 'A.' is the same as 'a': write both addresses in one list",
     ),
     (
+        "[network]\nhosts = { 'db.LOCALHOST.' = '10.0.0.2' }",
+        (
+            "longshore.toml:2: network.hosts: the name 'db.LOCALHOST.' is the worker's own machine, whatever is written"
+            " here: choose another name"
+        ),
+    ),
+    (
         "[network]\nhosts = { '10.0.0.1' = '10.0.0.2' }",
         (
             "longshore.toml:2: network.hosts: the name '10.0.0.1' is an address: names stand on the left, their"
@@ -242,6 +249,14 @@ BAD = [
     (
         "[sandbox]\nread = ['/']",
         "longshore.toml:2: sandbox.read[0]: '/' is the whole machine: name what the worker needs",
+    ),
+    (
+        "[sandbox]\nread = ['/proc/1']",
+        "longshore.toml:2: sandbox.read[0]: '/proc/1' is made anew for each worker, which sees no other",
+    ),
+    (
+        "[sandbox]\nread = ['/dev/']",
+        "longshore.toml:2: sandbox.read[0]: '/dev/' is made anew for each worker, which sees no other",
     ),
     (
         "[sandbox]\nwrite = ['..']",

@@ -75,7 +75,9 @@ def test_every_connection_of_a_worker_is_in_the_log(tmp_path: Path) -> None:
             drivers = wait_for(log, event="close", via="socket")
             assert client.get(f"{url}/denied").text == "denied\n"
             denied = wait_for(log, event="deny")
-            running.wait_for(r'To allow it, add "192\.168\.7\.7:81"')
+            running.wait_for(
+                r'To allow it, write in \[network\] of longshore\.toml:  allow = \["local", "192\.168\.7\.7:81"\]'
+            )
             running.process.send_signal(signal.SIGTERM)
             assert running.ended() == 0
     assert (mine["bytes_sent"], mine["bytes_received"], mine["rule"]) == (5, 0, "local")

@@ -71,7 +71,7 @@ async def door(
         maker = ContextMaker(CredentialStore(store), flows, records.append)
         context = maker.make(7, config or make_config(), own_addresses)
         if resolver is not None:
-            context.resolver = resolver  # type: ignore[assignment]  # the door resolves, and nothing else
+            context.resolver.resolve = resolver.resolve  # type: ignore[method-assign]
         control = ControlDoor(context, Channel(its, Inbox(64 * 1024)), on_jailed)
         control.start()
         rig = DoorRig(context, control, mine)

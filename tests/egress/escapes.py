@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -295,3 +296,26 @@ def many_waiting(argument: dict[str, int]) -> list[float]:
     sys.stdout.write(json.dumps(sorted(times)))
     sys.stdout.flush()
     os._exit(0)  # the threads wait for ever
+
+
+def use_odd_socket(fd: int) -> list[str]:
+    """Use a socket that no worker can make."""
+    with socket.socket(fileno=fd) as sock:
+        vsock = struct.pack("=HHIIi", socket.AF_VSOCK, 0, 1, 1, 0)
+        libc = ctypes.CDLL(None, use_errno=True)
+        calls = (
+            lambda: libc.connect(sock.fileno(), vsock, len(vsock)),
+            lambda: libc.bind(sock.fileno(), vsock, len(vsock)),
+            lambda: libc.listen(sock.fileno(), 1),
+        )
+        return [errno.errorcode[ctypes.get_errno()] if call() else "done" for call in calls]
+
+
+def serve_inside() -> None:
+    """Serve one client."""
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        print(server.getsockname()[1], flush=True)
+        client, _ = server.accept()
+        with client:
+            client.sendall(b"inside")
+            client.recv(1)

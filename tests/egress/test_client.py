@@ -385,3 +385,19 @@ async def test_a_descriptor_that_cannot_be_passed_is_an_error_of_that_dial(monke
                 with pytest.raises(OSError, match="Bad file descriptor"):
                     await dialer.start_tls(connection, TlsRequest("x", binding="B"))
             assert await end_of(far) == b""
+
+
+async def test_a_forked_process_is_told_that_nobody_answers_it() -> None:
+    """Its copy of the worker's loop does not turn: without a word it would wait for ever."""
+    async with broker() as (dialer, _):
+        loop = asyncio.get_running_loop()
+
+        def dial_elsewhere() -> str:
+            dialer._pid = -1  # as if this were another process
+            try:
+                asyncio.run(dialer.dial(request("127.0.0.1:1")))
+            except SocketError as exc:
+                return exc.message
+            return ""
+
+        assert "forked from the worker" in await loop.run_in_executor(None, dial_elsewhere)

@@ -14,6 +14,7 @@ import pytest
 
 from longshore.config.model import EgressLimits, NetworkRules
 from longshore.egress import control
+from longshore.egress.answers import Answer
 from longshore.egress.client import BrokerDialer
 from longshore.egress.judge import Judge
 from longshore.errors import (
@@ -380,3 +381,36 @@ async def test_an_answer_is_one_connection_and_one_descriptor() -> None:
             channel.close()
             async with await server.accept() as peer:
                 assert await peer.receive() == b""
+
+
+async def test_a_name_that_led_nowhere_is_asked_for_anew() -> None:
+    async with broker(resolver=NAMES) as (dialer, rig):
+        now = asyncio.get_running_loop().time()
+        rig.context.resolver._cache.put("server.example", Answer("found", (ip_address("127.0.0.1"),), 9), now + 99_999)
+        with pytest.raises(ConnectError):
+            await dialer.dial(request("server.example:1"))
+        assert rig.context.resolver.peek("server.example") is None
+
+
+async def test_the_worker_itself_comes_before_the_host() -> None:
+    """A listener inside is found by ``connect()`` as it is by a driver; no rule is asked."""
+    asked: list[tuple[str, int]] = []
+    ours, theirs = socket.socketpair()
+
+    def reach_inside(ip: object, port: int) -> socket.socket | None:
+        asked.append((str(ip), port))
+        if port == 82:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return ours if port == 80 and str(ip) == "::1" else None
+
+    with ours, theirs:
+        async with broker(config=make_config(network=NetworkRules())) as (dialer, rig):
+            rig.control.reach_inside = reach_inside
+            with pytest.raises(PolicyDenied):
+                await dialer.dial(request("[::ffff:127.0.0.1]:81"))
+            with pytest.raises(ConnectError, match="refused"):
+                await dialer.dial(request("198.18.255.254:82"))
+            with pytest.raises(PolicyDenied):
+                await dialer.dial(request("localhost:81"))
+        assert asked == [("127.0.0.1", 81), ("198.18.255.254", 82), ("127.0.0.1", 81), ("::1", 81)]
+        assert rig.events() == ["deny", "deny"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,3 +56,17 @@ async def test_what_is_under_way_in_the_end_fails() -> None:
         with pytest.raises(SocketError, match="the worker ends"):
             await dialing
         await settled()
+
+
+async def test_a_look_up_under_way_ends_with_it() -> None:
+    egress = LocalEgress(make_config(), request_id=str, via=str)
+    free = threading.Event()
+    egress._context.resolver._get_addresses = lambda *_, **__: free.wait() and []
+    dialing = asyncio.create_task(egress.dialer.dial(request("name.example:1")))
+    await settled()
+    egress.abort()
+    with pytest.raises(SocketError):
+        await dialing
+    while egress._context.resolver._flights:
+        await asyncio.sleep(0)
+    free.set()

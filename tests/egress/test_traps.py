@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from longshore.egress.names import WORKER_IPV4
 from longshore.errors import LimitExceeded
 from tests.egress import escapes
 from tests.egress.behaviours import fetch_echo, fetch_from_full
@@ -376,9 +377,32 @@ async def test_a_binding_leads_to_its_relay() -> None:
         address = str(rig.names.add_binding("billing.egress.internal", "BILLING"))
         assert await rig.run(fetch_echo, [[address, 443]]) == ["ping"]
     assert relay.asked == ["BILLING"]
-    assert [(each.event, each.name, each.binding) for each in rig.records] == [
-        ("open", "billing.egress.internal", "BILLING")
-    ]
+    # The connection that the relay makes is the one that is admitted and audited.
+    assert rig.records == []
+    assert (rig.gate.log, rig.gate.open) == ([], 0)
+
+
+async def test_a_socket_of_another_kind_is_not_taken_for_one_of_unix() -> None:
+    """What Landlock does not know as TCP must not be connected, bound or listened at for a worker either."""
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as odd:
+        rig = Rig(is_locked=False)
+        assert await rig.run(escapes.use_odd_socket, odd) == ["EAFNOSUPPORT"] * 3
+
+
+async def test_connections_within_the_worker_for_connect() -> None:
+    rig = Rig()
+    async with rig.worker(escapes.serve_inside) as process:
+        assert process.stdout is not None
+        port = int(await process.stdout.readline())
+        assert rig.door is not None
+        with rig.door.reach_inside(LOOPBACK, port) or pytest.fail("it listens") as sock:
+            assert await asyncio.get_running_loop().sock_recv(sock, 9) == b"inside"
+        assert rig.door.reach_inside(LOOPBACK, port + 1) is None
+        assert rig.door.reach_inside(IPv4Address("192.0.2.1"), port) is None
+        with pytest.raises(ConnectionRefusedError):
+            rig.door.reach_inside(WORKER_IPV4, port + 1)
+        assert rig.records == []
+    assert rig.door.reach_inside(LOOPBACK, port) is None
 
 
 async def test_without_a_relay_a_binding_leads_nowhere() -> None:

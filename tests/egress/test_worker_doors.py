@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def doors() -> AsyncIterator[tuple[WorkerDoors, socket.socket]]:
+async def doors(failures: list[str] | None = None) -> AsyncIterator[tuple[WorkerDoors, socket.socket]]:
     mine, its = socket.socketpair()
     flows = Flows()
     maker = ContextMaker(CredentialStore(Path("/nonexistent")), flows, lambda _: None)
-    opened = WorkerDoors(maker.make(1, make_config()), its)
+    opened = WorkerDoors(maker.make(1, make_config()), its, failures.append if failures is not None else None)
     try:
         yield opened, mine
     finally:
@@ -70,3 +70,27 @@ async def test_closed_doors_are_closed() -> None:
         with pytest.raises(SocketError, match="is gone"):
             await dialer.dial(request("127.0.0.1:1"))
         await dialer.aclose()
+
+
+async def test_doors_that_cannot_be_opened_are_told_and_nothing_is_left_waiting() -> None:
+    failures: list[str] = []
+    async with doors(failures) as (_, mine):
+        reading, writing = os.pipe()
+        socket.send_fds(mine, [make_frame(Jailed(pid=2), 4)], [writing] * 4)
+        os.close(writing)
+        assert await asyncio.to_thread(os.read, reading, 1) == b"", "nobody holds the other end any more"
+        os.close(reading)
+        assert await asyncio.to_thread(mine.recv, 1) == b""
+    assert len(failures) == 1
+    assert failures[0].startswith("the egress process cannot serve it: ")
+
+
+async def test_a_worker_is_jailed_once() -> None:
+    async with doors() as (_, mine):
+        reading, writing = os.pipe()
+        mine.send(make_frame(Jailed(pid=2)))
+        socket.send_fds(mine, [make_frame(Jailed(pid=2), 1)], [writing])
+        os.close(writing)
+        assert await asyncio.to_thread(mine.recv, 1) == b"", "that is no sentence of the protocol"
+        assert await asyncio.to_thread(os.read, reading, 1) == b""
+        os.close(reading)

@@ -208,5 +208,8 @@ def test_what_has_ended_and_is_not_reaped_is_not_waited_for(monkeypatch: pytest.
     assert process.stdout is not None
     with process.stdin, process.stdout:
         zombie = int(process.stdout.readline())
+        handle = os.pidfd_open(zombie)
         postgres_module._end_session(process)
+        select.select([handle], [], [])  # it was killed, but may not have got to its end yet
+        os.close(handle)
         assert Path(f"/proc/{zombie}/stat").read_text().rpartition(") ")[2].startswith("Z")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import itertools
 import os
 import select
 import socket
@@ -243,3 +244,40 @@ async def test_an_inbox_takes_no_longer_frames_than_it_is_told() -> None:
         with pytest.raises(FrameError, match="the limit is 100"):
             await channel.receive()
         channel.close()
+
+
+async def test_a_peer_that_never_stops_does_not_have_the_loop_for_itself() -> None:
+    with pair() as (left, right):
+        turns: list[int] = []
+        heard = Heard(right)
+        heard.listen()
+        for number in range(1000):
+            left.send(line(str(number)))
+        await left.flush()
+        while len(heard.lines) < 1000:
+            await asyncio.sleep(0)
+            turns.append(len(heard.lines))
+        assert heard.lines == [str(number) for number in range(1000)]
+        assert max(after - before for before, after in itertools.pairwise([0, *turns])) <= 128
+
+
+async def test_one_message_that_fails_does_not_hold_up_the_next() -> None:
+    with pair() as (left, right):
+        heard: list[str] = []
+        errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+
+        def on_message(message: object, _: list[int]) -> None:
+            assert isinstance(message, LogLine)
+            heard.append(message.text)
+            if message.text == "bad":
+                raise ValueError(message.text)
+
+        right.listen(on_message, lambda _: None)
+        left.send(line("bad"))
+        left.send(line("good"))
+        while len(heard) < 2:
+            await asyncio.sleep(0)
+        assert heard == ["bad", "good"]
+        assert len(errors) == 1
+        asyncio.get_running_loop().set_exception_handler(None)

@@ -37,6 +37,14 @@ async def test_a_cancel_hits_the_session_and_nobody_after_it(postgres_server: Se
             assert await two.value("SELECT 'untouched'") == "untouched"
 
 
+async def test_no_query_is_hit_that_comes_behind_the_end_of_a_cancel(postgres_server: Server) -> None:
+    async with pool_on(postgres_server.port, size=1) as rig, session(rig.port) as one:
+        await one.query("BEGIN")  # so that it keeps its connection
+        for _ in range(100):
+            await one.cancel()
+            assert await one.value("SELECT 'untouched'") == "untouched"
+
+
 async def test_a_cancel_reaches_who_waits_for_a_connection(postgres_server: Server) -> None:
     async with pool_on(postgres_server.port, size=1) as rig, session(rig.port) as one, session(rig.port) as two:
         await one.query("BEGIN")
@@ -125,3 +133,14 @@ async def test_long_messages_pass(postgres_server: Server) -> None:
         assert "statement too long to be kept" in rig.pins
         one.abort()
         assert await two.value(text.decode()) == "3000000"
+
+
+async def test_a_prepare_that_failed_does_not_replace_the_one_that_did_not(postgres_server: Server) -> None:
+    async with pool_on(postgres_server.port, size=2) as rig, session(rig.port) as one, session(rig.port) as two:
+        await one.query("PREPARE p AS SELECT 'first'")
+        await one.query("PREPARE p AS SELECT 'second'")  # fails
+        assert await one.value("EXECUTE p") == "first"
+        for text in ("BEGIN", "DEALLOCATE p", "PREPARE p AS SELECT 'third'", "ROLLBACK"):
+            await one.query(text)
+        await two.query("BEGIN")  # takes the connection that one had
+        assert await one.value("EXECUTE p") == "third"

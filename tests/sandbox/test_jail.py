@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from longshore.proto.ipc.frames import FrameReader
 from longshore.proto.ipc.jail import JailFile
 from longshore.proto.ipc.messages import BootFailed
 from longshore.sandbox.fork import EXIT_NO_JAIL
+from longshore.sandbox.init import exit_code_of, worker_code
 from tests.sandbox.jails import NOBODY, jail_plan, needs_layers, run_in_jail
 
 if TYPE_CHECKING:
@@ -133,6 +135,20 @@ def test_settings_of_the_kernel_cannot_be_changed_even_by_user_0() -> None:
     for left_out in ((), ("landlock-files",)):
         said = run_in_jail(jail_plan(*left_out), WRITES.format(paths=paths)).said
         assert "written" not in said
+
+
+def test_what_the_kernel_tells_of_the_machine_is_for_everybody_or_empty(uid: int) -> None:
+    worker = """
+def is_told(name):
+    try:
+        with open(name, "rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+names = [each.path for each in os.scandir("/proc") if each.is_file() and not each.stat().st_mode & 4]
+tell(sorted(name for name in [*names, "/proc/keys"] if is_told(name)))
+"""
+    assert run_in_jail(jail_plan(), worker, uid=uid).said == []
 
 
 def test_hidden_files_and_folders_are_empty_and_the_rest_is_not(uid: int, place: Path) -> None:
@@ -483,3 +499,12 @@ def shared(folder: Path) -> Path:
     folder.mkdir()
     folder.chmod(0o777)
     return folder
+
+
+@pytest.mark.parametrize("code", [0, 1, 128, 200, 255, -9])
+def test_only_the_number_of_a_signal_is_taken_for_a_signal(code: int) -> None:
+    assert worker_code(code) == code
+
+
+def test_the_end_by_a_signal_is_told_from_others() -> None:
+    assert worker_code(exit_code_of(signal.SIGSEGV)) == -signal.SIGSEGV

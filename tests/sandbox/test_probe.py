@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from functools import partial
+from typing import Any
 
 import pytest
 
 from longshore.sandbox.layers import LAYERS
-from longshore.sandbox.probe import judge_trials
+from longshore.sandbox.probe import ProbeError, judge_trials, probe_layers
 from tests.sandbox.jails import needs_layers, system_layers
 
 ALL = {each.name for each in LAYERS}
@@ -46,3 +49,28 @@ def test_every_missing_layer_has_a_reason() -> None:
 def test_a_linux_has_what_isolation_requires() -> None:
     needs_layers(*(each.name for each in LAYERS if each.is_essential))
     assert system_layers().lacking() == ()
+
+
+def test_a_trial_that_cannot_be_made_is_no_missing_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/program")
+    with pytest.raises(ProbeError, match=r"cannot find out how far workers can be shut in here: .*No such file"):
+        probe_layers()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
+def test_a_shortage_of_processes_is_no_missing_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An interpreter that plays the limit: what a limit of processes counts differs by account.
+    monkeypatch.setattr(subprocess, "run", partial(run_with_patch, subprocess.run))
+    with pytest.raises(ProbeError, match="Resource temporarily unavailable"):
+        probe_layers()
+
+
+def run_with_patch(run: Any, command: list[str], **options: Any) -> Any:
+    text = """
+import errno, os, longshore.sandbox.probe as probe
+def syscall(*_):
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+probe.syscall = syscall
+raise SystemExit(probe.main())
+"""
+    return run([command[0], "-P", "-c", text], **options)

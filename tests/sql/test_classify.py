@@ -33,7 +33,8 @@ def test_effects(text: str, effects: Effect) -> None:
 def test_who_is_wanted_alone() -> None:
     for text in ("DROP DATABASE d", "CREATE DATABASE x TEMPLATE d", "ALTER DATABASE d RENAME TO y"):
         single = classify(text).single
-        assert single is not None and single.name == "d"
+        assert single is not None
+        assert single.name == "d"
 
 
 def test_what_changes_the_catalogue() -> None:

@@ -168,16 +168,26 @@ def place_of(
     if isolation not in {None, "auto", "required", "off"}:
         raise typer.BadParameter(f"{isolation!r} is none of auto, required, off", param_hint="--isolation")
     former_config, former_cwd, former_environment = context.obj
-    folder = cwd or former_cwd or Path()
-    if not folder.is_dir():
-        fail(CommandFailed(f"no folder {str(folder)!r}", USAGE))
     return Place(
         config=config or former_config,
-        cwd=folder.resolve(),
+        cwd=resolved_folder(cwd or former_cwd or Path()),
         environment=environment or former_environment,
         env_files=tuple(env_files or ()),
         isolation=isolation,
     )
+
+
+def resolved_folder(folder: Path) -> Path:
+    """Return where a folder really is; end when there is none, or it cannot be looked into."""
+    problem = f"no folder {str(folder)!r}"
+    try:
+        if folder.is_dir():
+            resolved = folder.resolve()
+            os.scandir(resolved).close()
+            return resolved
+    except OSError as exc:
+        problem = f"cannot read the folder {str(folder)!r}: {exc.strerror}"
+    return fail(CommandFailed(problem, USAGE))
 
 
 def variables_of(words: list[str] | None) -> dict[str, str]:
@@ -379,7 +389,7 @@ def check(
 ) -> None:
     """Print the configuration in force, secrets hidden, or everything that is wrong with it."""
     from longshore.cli.check import config_as_json, render_check  # noqa: PLC0415 - each command loads what it needs
-    from longshore.sandbox.probe import probe_layers  # noqa: PLC0415 - the same
+    from longshore.sandbox.probe import ProbeError, probe_layers  # noqa: PLC0415 - the same
 
     place = place_of(context, config, cwd, environment, env_file)
     try:
@@ -388,8 +398,12 @@ def check(
         raise ended(exc) from exc
     if as_json:
         typer.echo(config_as_json(loaded))
-    else:
-        render_check(loaded, make_console(), layers=probe_layers())
+        return
+    try:
+        layers = probe_layers()
+    except ProbeError as exc:
+        fail(CommandFailed(str(exc)))
+    render_check(loaded, make_console(), layers=layers)
 
 
 @app.command(

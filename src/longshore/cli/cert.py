@@ -57,8 +57,10 @@ def add_client(
     pem = read_input(certificate) + (b"\n" + read_input(key) if key is not None else b"")
     password = None
     if b"ENCRYPTED" in pem:
-        text = ask_password()
-        password = None if text is None else text.encode()
+        if (text := ask_password()) is None:
+            hint = "run this in a terminal, or remove the password before: openssl pkey -in key.pem"
+            raise CommandFailed("the private key is encrypted, and there is nobody to ask for its password", hint=hint)
+        password = text.encode()
     _add(store, Kind.CLIENT, name, lambda: store.put_client(name, pem, password), console)
 
 
@@ -68,7 +70,9 @@ def _add(store: CredentialStore, kind: Kind, name: str, put: Callable[[], None],
         put()
         (entry,) = (each for each in store.entries(kind) if each.name == name)
     except CredentialError as exc:
-        raise _failed(exc) from exc
+        if repr(name) in exc.message:
+            raise _failed(exc) from exc
+        raise CommandFailed(f"{kind.noun} {name!r} is not stored: {exc.message}", hint=exc.hint) from exc
     done = "replaced; it is used from the next connection on" if was_there else "stored"
     console.print(Text(f"{kind.noun} {name!r} {done}: {printable(entry.subject)}, {_when(entry)}"))
 

@@ -194,7 +194,13 @@ def _set_values(settings: msgspec.Struct, defaults: msgspec.Struct) -> str:
     """Return those settings that are not the defaults."""
     usual = msgspec.structs.asdict(defaults)
     found = ((key, value) for key, value in msgspec.structs.asdict(settings).items() if value != usual[key])
-    return ", ".join(f"{key} {' '.join(value) if isinstance(value, tuple) else value}" for key, value in found)
+    return ", ".join(f"{key} {_plain(value)}" for key, value in found)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _words(rules: tuple[str, ...]) -> str:

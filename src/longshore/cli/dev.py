@@ -13,6 +13,7 @@ from longshore.aio.tasks import spawn
 from longshore.cli.banner import print_banner
 from longshore.cli.config_error import render_config_error
 from longshore.cli.console import make_console, silence_output, speaks_unicode
+from longshore.cli.egress_words import Allowing
 from longshore.cli.hotkeys import ESCAPE, can_read_keys, reading_keys
 from longshore.cli.render_dev import ASCII, UNICODE, DevRenderer
 from longshore.cli.words import duration
@@ -104,7 +105,8 @@ class DevSession:
         self._console = console
         self._on_event = on_event
         self._greets = greets
-        self._renderer = DevRenderer(config.project_dir, UNICODE if speaks_unicode(console) else ASCII)
+        symbols = UNICODE if speaks_unicode(console) else ASCII
+        self._renderer = DevRenderer(config.project_dir, symbols, Allowing.of(config))
         self._supervisor = Supervisor(config, options, self._take)
         self._has_keys = can_read_keys()
         # The crons to choose from, while the menu is open.

@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from longshore.cli.words import duration, printable, size
+from longshore.config.outbound import database_rules
 from longshore.core.host_syntax import join_host_port
 from longshore.errors import UsageError
 from longshore.policy import EgressPolicy
+from longshore.proto.ipc.egress import CREDENTIALS_FAILED
 
 if TYPE_CHECKING:
+    from longshore.config.model import WorkerConfig
     from longshore.proto.ipc.egress import AuditRecord
 
-__all__ = ["advice", "audited_line", "audited_words", "destination", "is_of_driver"]
+__all__ = ["Allowing", "advice", "audited_line", "audited_words", "destination", "is_news"]
 
 _DEFAULT: Final = "default: "
+_METADATA: Final = "cloud metadata"
+_MANY_RULES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Allowing:
+    """What a file says about where a worker may connect, so that advice is a line to be copied.
+
+    Attributes:
+        file: its name; empty when there is none.
+        environment: the section in force, if any.
+        rules: of ``allow``, without those that follow from bindings.
+    """
+
+    file: str = ""
+    environment: str | None = None
+    rules: tuple[str, ...] = ("public",)
+
+    @classmethod
+    def of(cls, config: WorkerConfig) -> Allowing:
+        """Return what is in force."""
+        file = config.file.rpartition("/")[2] if config.file else ""
+        implied = frozenset(database_rules(config.hyperdrive))
+        rules = tuple(rule for rule in config.network.allow if rule not in implied)
+        return cls(file, config.environment, rules)
+
+    @property
+    def section(self) -> str:
+        """The name of the section that is in force, as it is written."""
+        return f"env.{self.environment}.network" if self.environment else "network"
+
+    def with_rule(self, rule: str) -> str:
+        """Say what to write to allow this, too."""
+        file = self.file or "longshore.toml"
+        if len(self.rules) >= _MANY_RULES:
+            return f"add {json.dumps(rule)} to allow in [{self.section}] of {printable(file)}"
+        rules = json.dumps([*self.rules, rule])
+        if file.endswith(".toml"):
+            return f"write in [{self.section}] of {printable(file)}:  allow = {rules}"
+        return f'write in {self.section} of {printable(file)}:  "allow": {rules}'
 
 
 def destination(record: AuditRecord) -> str:
@@ -24,9 +69,12 @@ def destination(record: AuditRecord) -> str:
     return printable(name)
 
 
-def is_of_driver(record: AuditRecord) -> bool:
-    """Return whether nobody but the audit tells of it: ``connect()`` and ``fetch()`` speak for themselves."""
-    return record.via == "socket"
+def is_news(record: AuditRecord) -> bool:
+    """Return whether nobody but the audit tells of it: ``connect()`` and ``fetch()`` speak for themselves.
+
+    What is wrong with the credentials of a binding they do not know.
+    """
+    return record.via == "socket" or record.outcome.startswith(CREDENTIALS_FAILED)
 
 
 def audited_words(record: AuditRecord) -> str:
@@ -36,7 +84,9 @@ def audited_words(record: AuditRecord) -> str:
             words = _opened(record)
         case "close":
             words = _closed(record)
-        case "deny" | "fail":
+        case "deny":
+            words = _denied(record)
+        case "fail":
             words = f"{record.outcome} ({record.rule})" if record.rule else record.outcome
         case _:
             words = record.detail or record.outcome
@@ -51,14 +101,21 @@ def audited_line(record: AuditRecord) -> str:
     return " ".join(part for part in (f"{destination(record)}:", what, audited_words(record)) if part)
 
 
-def advice(record: AuditRecord) -> str:
-    """Return what would allow what was denied; empty when nothing would."""
+def advice(record: AuditRecord, allowing: Allowing = Allowing()) -> str:
+    """Return what would allow what was denied; empty when nothing would, or nobody should.
+
+    Args:
+        record: of the denial.
+        allowing: where the rules stand.
+    """
     if record.event != "deny" or record.outcome != "blocked by policy":
         return ""
     if not record.rule.startswith(_DEFAULT):
-        return f"The rule {record.rule!r} of deny in [network] forbids it, whatever allow says."
+        return f"The rule {record.rule!r} of deny in [{allowing.section}] forbids it, whatever allow says."
+    if _METADATA in record.rule:
+        return "Programs get this machine's credentials there: better leave it closed."
     rule = next((each for each in _candidates(record) if _would_allow(each, record)), "")
-    return f'To allow it, add "{rule}" to allow in [network].' if rule else ""
+    return f"To allow it, {allowing.with_rule(rule)}" if rule else ""
 
 
 def _candidates(record: AuditRecord) -> tuple[str, ...]:
@@ -75,6 +132,12 @@ def _would_allow(rule: str, record: AuditRecord) -> bool:
         return policy.judge_address(ip_address(host.strip("[]")), int(port), hostname=record.name).is_allowed
     except (UsageError, ValueError):
         return False
+
+
+def _denied(record: AuditRecord) -> str:
+    if not record.rule.startswith(_DEFAULT):
+        return f"{record.outcome}: {record.rule!r} of deny" if record.rule else record.outcome
+    return f"{record.outcome}: {record.rule.removeprefix(_DEFAULT).removeprefix(record.outcome).removeprefix(', ')}"
 
 
 def _opened(record: AuditRecord) -> str:

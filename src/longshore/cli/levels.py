@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING, Final
 
-from longshore.cli.egress_words import is_of_driver
+from longshore.cli.egress_words import is_news
 from longshore.cli.isolation import is_worrying
 from longshore.proto.ipc.messages import (
     ConnectionClosed,
@@ -31,6 +31,7 @@ NAMES: Final[dict[type, str]] = {
     host.Listening: "listening",
     host.Enclosed: "isolation",
     host.EgressLost: "egress_lost",
+    host.CertificateNotice: "certificate",
     host.Serving: "serving",
     host.WorkerStarting: "worker_starting",
     host.WorkerReady: "worker_ready",
@@ -76,6 +77,7 @@ def _(subject: object) -> str:
 
 
 @level_of.register(host.PortTaken)
+@level_of.register(host.CertificateNotice)
 @level_of.register(host.RestartScheduled)
 def _(subject: object) -> str:
     return "warning"
@@ -99,7 +101,7 @@ def _(subject: host.Enclosed) -> str:
 def _(subject: host.Audited) -> str:
     if subject.record.event in {"deny", "limit", "refuse"}:
         return "warning"
-    return "warning" if subject.record.event == "fail" and is_of_driver(subject.record) else "debug"
+    return "warning" if subject.record.event == "fail" and is_news(subject.record) else "debug"
 
 
 @level_of.register

@@ -23,6 +23,8 @@ USAGE_OF_TYPER = 2
 """What typer ends with after a wrong command line."""
 LACKING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What the machine is short of is no defect of ours."""
+_NO_THREAD: Final = "can't start new thread"
+"""How Python words it that there may be no more of them."""
 
 
 def main() -> None:
@@ -45,6 +47,8 @@ def run(arguments: Sequence[str]) -> int:
         return _missing(exc)
     except OSError as exc:
         return _lacking(exc) if exc.errno in LACKING else _defect(exc)
+    except RuntimeError as exc:
+        return _lacking(OSError(errno.EAGAIN, _NO_THREAD)) if str(exc) == _NO_THREAD else _defect(exc)
     except Exception as exc:  # noqa: BLE001 - whatever a command lets through is a defect, and is reported as one
         return _defect(exc)
 

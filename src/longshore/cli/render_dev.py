@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
-from longshore.cli.egress_words import advice, audited_line, audited_words, destination, is_of_driver
+from longshore.cli.egress_words import Allowing, advice, audited_line, audited_words, destination, is_news
 from longshore.cli.isolation import enclosed_words, is_worrying, missing_words
 from longshore.cli.render_error import error_lines, headline
 from longshore.cli.words import (
@@ -74,11 +74,18 @@ class DevRenderer:
     Args:
         project_dir: what the paths of the user's own files are shown relative to.
         symbols: signs that the terminal can show.
+        allowing: where the worker's rules stand.
     """
 
-    def __init__(self, project_dir: str = "", symbols: Symbols = UNICODE) -> None:
+    def __init__(
+        self,
+        project_dir: str = "",
+        symbols: Symbols = UNICODE,
+        allowing: Allowing = Allowing(),  # noqa: B008 - frozen
+    ) -> None:
         self._project_dir = project_dir
         self._symbols = symbols
+        self._allowing = allowing
         # Requests that have a line above their own, which the tag then connects.
         self._tagged: dict[str, None] = {}
         # Denials that were explained.
@@ -110,13 +117,17 @@ class DevRenderer:
         return [_error(EGRESS_LOST)]
 
     @_lines.register
+    def _(self, event: host.CertificateNotice) -> list[Text]:
+        return [_warning(f"{printable(event.key_path)} {printable(event.text)}")]
+
+    @_lines.register
     def _(self, event: host.Audited) -> list[Text]:
         record = event.record
         if record.event in {"limit", "refuse"}:
             return [self._belonging(_warning(audited_line(record)), record.request_id)]
         if record.event == "deny":
             return self._denied(record)
-        if not is_of_driver(record):
+        if not is_news(record):
             return []
         signs = {"open": self._symbols.opened, "close": self._symbols.closed}
         style = "red" if record.event == "fail" else "cyan"
@@ -131,7 +142,7 @@ class DevRenderer:
         if len(self._explained) >= MANY_TAGS:
             self._explained.clear()
         self._explained.add(line)
-        hint = advice(record)
+        hint = advice(record, self._allowing)
         return [self._belonging(_warning(line), record.request_id), *([Text(f"  {hint}", style="dim")] if hint else [])]
 
     @_lines.register
@@ -152,6 +163,7 @@ class DevRenderer:
 
     @_lines.register
     def _(self, event: host.ConfigReloaded) -> list[Text]:
+        self._allowing = Allowing.of(event.config)
         return [Text("The configuration was read anew.", style="cyan")]
 
     @_lines.register

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from longshore.cli.egress_words import advice, audited_line
+from longshore.cli.egress_words import Allowing, advice, audited_line
 from longshore.cli.isolation import enclosed_words, missing_words
 from longshore.cli.levels import level_of, name_of
 from longshore.cli.words import (
@@ -39,15 +39,22 @@ if TYPE_CHECKING:
 __all__ = ["text_lines"]
 
 
-def text_lines(event: host.HostEvent, time: datetime) -> list[str]:
+def text_lines(event: host.HostEvent, time: datetime, allowing: Allowing = Allowing()) -> list[str]:  # noqa: B008 - frozen
     """Return the lines of an event; none when it is none of a log's business.
 
     A line that belongs to the one before, as those of a traceback do, is indented.
+
+    Args:
+        event: what happened.
+        time: of the line.
+        allowing: where the worker's rules stand.
     """
     subject = event.message if isinstance(event, host.FromWorker) else event
     if name_of(subject) is None:
         return []
     lines = [line for line in _lines(subject) if line]
+    if isinstance(subject, host.Audited) and (hint := advice(subject.record, allowing)):
+        lines.append(hint)
     if not lines:
         return []
     worker = getattr(event, "worker_id", None)
@@ -86,8 +93,13 @@ def _(subject: host.EgressLost) -> list[str]:
 
 
 @_lines.register
+def _(subject: host.CertificateNotice) -> list[str]:
+    return [f"{printable(subject.key_path)} {printable(subject.text)}"]
+
+
+@_lines.register
 def _(subject: host.Audited) -> list[str]:
-    return [_tagged(audited_line(subject.record), subject.record.request_id), advice(subject.record)]
+    return [_tagged(audited_line(subject.record), subject.record.request_id)]
 
 
 @_lines.register

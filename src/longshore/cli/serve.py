@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from longshore.cli.console import CommandFailed
+from longshore.cli.egress_words import Allowing
 from longshore.cli.levels import LEVELS, level_of
 from longshore.cli.log_writer import LogWriter
 from longshore.cli.render_json import json_line
@@ -16,7 +17,7 @@ from longshore.cli.render_text import text_lines
 from longshore.core.addresses import SocketAddress
 from longshore.errors import UsageError
 from longshore.proto.ipc.messages import RequestFinished
-from longshore.runtime.host.events import ConfigRejected, FromWorker, ReloadStarted
+from longshore.runtime.host.events import ConfigRejected, ConfigReloaded, FromWorker, ReloadStarted
 from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.supervisor import Supervisor
 
@@ -86,7 +87,13 @@ def serve(
         counting(config.name, metrics) as count,
         LogWriter(sys.stdout.fileno(), dropped_as_json if is_json else dropped_as_text) as stream,
     ):
-        write = LogSink(stream, is_json=is_json, level=log_level, log_requests=settings.log_requests)
+        write = LogSink(
+            stream,
+            is_json=is_json,
+            level=log_level,
+            log_requests=settings.log_requests,
+            allowing=Allowing.of(config),
+        )
         supervisor = Supervisor(config, options, sink)
         return asyncio.run(supervisor.run())
 
@@ -135,18 +142,28 @@ class LogSink:
         is_json: one JSON object a line instead of text.
         level: of what matters enough.
         log_requests: False: requests that were answered are left out.
+        allowing: where the worker's rules stand.
     """
 
     def __init__(
-        self, stream: TextIO | LogWriter, *, is_json: bool, level: str = "info", log_requests: bool = True
+        self,
+        stream: TextIO | LogWriter,
+        *,
+        is_json: bool,
+        level: str = "info",
+        log_requests: bool = True,
+        allowing: Allowing = Allowing(),  # noqa: B008 - frozen
     ) -> None:
         self._stream = stream
+        self._allowing = allowing
         self._levels = frozenset(LEVELS[LEVELS.index(level) :])
         self._is_json = is_json
         self._log_requests = log_requests
 
     def __call__(self, event: HostEvent) -> None:
         """Write one event, if it matters enough."""
+        if isinstance(event, ConfigReloaded):
+            self._allowing = Allowing.of(event.config)
         subject = event.message if isinstance(event, FromWorker) else event
         if level_of(subject) not in self._levels or (not self._log_requests and isinstance(subject, RequestFinished)):
             return
@@ -155,7 +172,7 @@ class LogSink:
             line = json_line(event, now)
             lines = [] if line is None else [line]
         else:
-            lines = text_lines(event, now.astimezone().replace(tzinfo=None))
+            lines = text_lines(event, now.astimezone().replace(tzinfo=None), self._allowing)
         if lines:
             self._write("".join(f"{line}\n" for line in lines))
 

@@ -143,6 +143,8 @@ def check_hosts(value: dict[str, Any]) -> None:
             raise ValueError(str(error)) from error
         if ip is not None:
             raise ValueError(f"{subject} is an address: names stand on the left, their addresses on the right")
+        if f".{hostname.removesuffix('.').lower()}".endswith(".localhost"):
+            raise ValueError(f"{subject} is the worker's own machine, whatever is written here: choose another name")
         if not addresses:
             raise ValueError(f"{subject} has no address: write it like '10.0.0.5'")
         if (other := seen.setdefault(hostname.removesuffix("."), name)) != name:
@@ -163,6 +165,8 @@ def check_open_path(value: str) -> None:
     if not value.strip("/."):
         what = "the whole machine" if value.startswith("/") else "a folder that the worker has anyway, or one above it"
         raise ValueError(f"{shown(value)} is {what}: name what the worker needs")
+    if f"{value.rstrip('/')}/".startswith("/proc/") or value.rstrip("/") == "/dev":
+        raise ValueError(f"{shown(value)} is made anew for each worker, which sees no other")
 
 
 def check_rule(value: str, where: str) -> None:

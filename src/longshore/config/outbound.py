@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from longshore.config.report import Report
     from longshore.config.shape import EgressShape, MtlsShape, NetworkShape, SandboxShape, TlsShape
 
-__all__ = ["egress_bindings", "mtls_bindings", "network_rules", "sandbox_settings", "settings", "tls_settings"]
+__all__ = [
+    "database_rules",
+    "egress_bindings",
+    "mtls_bindings",
+    "network_rules",
+    "sandbox_settings",
+    "settings",
+    "tls_settings",
+]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -47,7 +55,7 @@ def network_rules(shape: NetworkShape, hyperdrive: Iterable[HyperdriveBinding]) 
         for name, text in shape.hosts.items()
     }
     rules = settings(NetworkRules, shape, hosts=hosts, limits=settings(EgressLimits, shape.limits))
-    return msgspec.structs.replace(rules, allow=tuple(dict.fromkeys([*rules.allow, *_databases(hyperdrive)])))
+    return msgspec.structs.replace(rules, allow=tuple(dict.fromkeys([*rules.allow, *database_rules(hyperdrive)])))
 
 
 def egress_bindings(shapes: Sequence[EgressShape], merged: Merged, report: Report) -> tuple[EgressBinding, ...]:
@@ -82,7 +90,8 @@ def sandbox_settings(isolation: str | None, shape: SandboxShape, project: Path) 
     return settings(SandboxSettings, shape, **paths, **({"isolation": isolation} if isolation is not None else {}))
 
 
-def _databases(bindings: Iterable[HyperdriveBinding]) -> Iterator[str]:
+def database_rules(bindings: Iterable[HyperdriveBinding]) -> Iterator[str]:
+    """Yield the rules that declared databases bring with them."""
     for binding in bindings:
         url = parse_connection_string(binding.connection_string)
         rule = join_host_port(url.host, url.port)

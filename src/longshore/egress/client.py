@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import socket
 from functools import partial
 from time import monotonic
@@ -100,6 +101,7 @@ class BrokerDialer:
     ) -> None:
         self._channel = channel
         self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
         self._request_id = request_id
         self._via = via
         self._numbers = itertools.count(1)
@@ -210,6 +212,10 @@ class BrokerDialer:
     ) -> tuple[Dialed, socket.socket]:
         if asyncio.get_running_loop() is self._loop:
             return await self._ask(message, passed)
+        if os.getpid() != self._pid:
+            raise _lost("is not asked by a process that was forked from the worker: there, use sockets of your own")
+        if self._loop.is_closed():
+            raise _lost("is not asked any more: the worker ends")
         asking = asyncio.run_coroutine_threadsafe(self._ask(message, passed), self._loop)
         try:
             return await asyncio.wrap_future(asking)

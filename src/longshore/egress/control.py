@@ -14,18 +14,24 @@ import asyncio
 import logging
 import socket
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from longshore.aio.tasks import spawn
+from longshore.core.addresses import SocketAddress
 from longshore.core.info import SocketInfo, Timings
+from longshore.core.ip_ranges import normalize_ip
 from longshore.core.shown import shown
 from longshore.egress.credentials import binding_tls
 from longshore.egress.dial import OutboundDial
+from longshore.egress.names import is_localhost
 from longshore.egress.tunnel import open_tunnel
 from longshore.egress.upgradable import Upgradable, UpgradableConnections
-from longshore.errors import LimitExceeded, SocketError
+from longshore.errors import ConnectAttempt, LimitExceeded, SocketError
+from longshore.net.connect import format_address
 from longshore.net.fdpass import close_all
-from longshore.net.opening import limited_time
+from longshore.net.opening import limited_time, nobody_accepted
 from longshore.proto.ipc.egress import (
     CancelDial,
     Dial,
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any, Literal
 
+    from longshore.core.host_syntax import IpAddress
     from longshore.egress.context import WorkerContext
     from longshore.egress.tunnel import Tunnel
     from longshore.net.channel import Channel
@@ -52,6 +59,9 @@ __all__ = ["ControlDoor"]
 
 MAX_DIALS_UNDER_WAY: Final = 4_096
 """Of one worker; each is a task and perhaps a descriptor of ours."""
+MAX_TUNNELS: Final = 16_384
+"""Of one worker; each is two descriptors of ours, also when the worker has closed its own."""
+_LOCALHOST: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +94,8 @@ class ControlDoor:
         self._tunnels: dict[int, Tunnel] = {}
         self._upgradable = UpgradableConnections()
         self._resuming: asyncio.Task[None] | None = None
+        self.reach_inside: Callable[[IpAddress, int], socket.socket | None] | None = None
+        """Connects within the worker's own network, where it has one; see ``TrapDoor.reach_inside``."""
 
     def start(self) -> None:
         """Begin to serve."""
@@ -160,6 +172,8 @@ class ControlDoor:
     def _dial(self, message: Dial) -> None:
         dial: OutboundDial | None = None
         try:
+            if self._dial_inside(message):
+                return
             dial = OutboundDial(self._context, message)
             is_connected = dial.begin()
             if is_connected and dial.ask.tls is None:
@@ -172,7 +186,50 @@ class ControlDoor:
         work = self._finish(message.dial_id, dial, is_connected=is_connected)
         self._spawn(message.dial_id, work, dial.failed)
 
+    def _dial_inside(self, message: Dial) -> bool:
+        """Answer with a connection to the worker's own listener, as its trapped connects are; False: it is not there.
+
+        Raises:
+            ArgumentValueError, ArgumentTypeError: the address is none.
+            ConnectError: an address of the worker's own refuses.
+        """
+        if self.reach_inside is None or message.binding is not None:
+            return False
+        address = SocketAddress.parse(message.address)
+        for ip in _meant_inside(address):
+            started = monotonic()
+            try:
+                sock = self.reach_inside(ip, address.port)
+            except OSError as exc:
+                attempt = ConnectAttempt(str(address), exc, monotonic() - started)
+                raise nobody_accepted(str(address), (attempt,)) from exc
+            if sock is not None:
+                with sock:
+                    self._answer_inside(message, format_address(ip, address.port), sock, monotonic() - started)
+                return True
+        return False
+
+    def _answer_inside(self, message: Dial, remote_address: str, sock: socket.socket, tcp_s: float) -> None:
+        if message.no_delay:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._answer(
+            Dialed(
+                dial_id=message.dial_id,
+                remote_address=remote_address,
+                local_address=_local_address(sock),
+                tcp_s=tcp_s,
+                is_near=True,
+            ),
+            sock,
+        )
+
     def _check_room(self) -> None:
+        if len(self._tunnels) >= MAX_TUNNELS:
+            raise LimitExceeded(
+                f"{MAX_TUNNELS} connections of bindings of this worker are open already",
+                limit="connections of bindings",
+                value=MAX_TUNNELS,
+            )
         if len(self._running) >= MAX_DIALS_UNDER_WAY:
             raise LimitExceeded(
                 f"{MAX_DIALS_UNDER_WAY} dials of this worker are under way already",
@@ -186,8 +243,10 @@ class ControlDoor:
             if task.cancelled():
                 on_failed(asyncio.CancelledError())
             elif (error := task.exception()) is not None:
-                on_failed(error)
-                self._answer_failure(dial_id, error)
+                try:
+                    on_failed(error)
+                finally:
+                    self._answer_failure(dial_id, error)
 
         self._running[dial_id] = spawn(work, name=f"dial {dial_id}", on_done=on_done)
 
@@ -251,9 +310,10 @@ class ControlDoor:
         if len(fds) != 1:
             raise _ViolationError(f"StartTls came with {len(fds)} descriptors")
         try:
-            sock = socket.socket(fileno=fds.pop())
+            sock = socket.socket(fileno=fds[0])
         except OSError as exc:
             raise _ViolationError("StartTls came with something that is no socket") from exc
+        fds.clear()
         try:
             self._check_room()
             known = self._upgradable.take(sock, message.binding)
@@ -280,23 +340,25 @@ class ControlDoor:
         self._tunnels[dial_id] = tunnel
         tunnel.on_done = partial(self._forget_tunnel, dial_id)
         info, timings = tunnel.info, tunnel.info.timings
-        with tunnel.take_plain() as plain:
-            self._answer(
-                Dialed(
-                    dial_id=dial_id,
-                    remote_address=info.remote_address,
-                    local_address=info.local_address,
-                    dns_s=timings.dns_s,
-                    tcp_s=timings.tcp_s,
-                    tls_s=timings.tls_s,
-                    is_tunnel=True,
-                    alpn=info.alpn,
-                    tls_version=info.tls_version,
-                    cipher=info.cipher,
-                    peer_certificate=info.peer_certificate,
-                ),
-                plain,
-            )
+        dialed = Dialed(
+            dial_id=dial_id,
+            remote_address=info.remote_address,
+            local_address=info.local_address,
+            dns_s=timings.dns_s,
+            tcp_s=timings.tcp_s,
+            tls_s=timings.tls_s,
+            is_tunnel=True,
+            alpn=info.alpn,
+            tls_version=info.tls_version,
+            cipher=info.cipher,
+            peer_certificate=info.peer_certificate,
+        )
+        try:
+            with tunnel.take_plain() as plain:
+                self._answer(dialed, plain)
+        except BaseException:
+            tunnel.abort()  # nobody would ever end it
+            raise
 
     def _tunnel_ended(self, dial_id: int, error: SocketError | None) -> None:
         """Tell how the peer's direction ended; its bytes are in the worker's descriptor already."""
@@ -337,6 +399,13 @@ class ControlDoor:
             logger.error("a dial failed unexpectedly", exc_info=error)
             error = SocketError(f"the host could not make the connection: {type(error).__name__}")
         self._answer(DialFailed(dial_id=dial_id, failure=failure_of(error)))
+
+
+def _meant_inside(address: SocketAddress) -> tuple[IpAddress, ...]:
+    """Return the addresses of ``address`` that may be the worker's own."""
+    if address.ip is not None:
+        return (normalize_ip(address.ip),)
+    return _LOCALHOST if is_localhost(address.hostname) else ()
 
 
 def _local_address(sock: socket.socket) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ from longshore.config.model import EgressBinding
 from longshore.core.addresses import SocketAddress
 from longshore.core.tls_options import TlsOptions, TlsRequest
 from longshore.credentials.errors import CredentialError
+from longshore.egress.ask import find_binding
 from longshore.errors import ArgumentValueError, TlsError, UsageError
 from longshore.net.tls_context import make_client_context
 from longshore.proto.ipc.egress import HandshakeAsk
@@ -16,26 +18,15 @@ from longshore.proto.ipc.egress import HandshakeAsk
 if TYPE_CHECKING:
     import ssl
 
-    from longshore.config.model import MtlsBinding, WorkerConfig
+    from longshore.config.model import WorkerConfig
     from longshore.credentials.certificates import ClientCertificate
     from longshore.credentials.store import CredentialStore
 
-__all__ = ["binding_named", "binding_tls"]
+__all__ = ["binding_tls"]
 
 _CACHED_CONTEXTS: Final = 256
 
-
-def binding_named(config: WorkerConfig, binding: str) -> EgressBinding | MtlsBinding:
-    """Return what the configuration says of a binding.
-
-    Raises:
-        UsageError: the worker has no such binding.
-    """
-    bindings: tuple[EgressBinding | MtlsBinding, ...] = (*config.egress, *config.mtls_certificates)
-    for each in bindings:
-        if each.binding == binding:
-            return each
-    raise UsageError(f"this worker has no binding {binding!r} to connect with")
+logger = logging.getLogger(__name__)
 
 
 def binding_tls(
@@ -57,7 +48,7 @@ def binding_tls(
         TlsError: a credential is missing or cannot be used; the message names the binding only. Its ``__cause__`` is
             a ``CredentialError``, which is for the operator.
     """
-    found = binding_named(config, binding)
+    found = find_binding(config, binding)
     asked = ask or HandshakeAsk(server_name="")
     minimum_version: Any = "TLSv1.2"
     if isinstance(found, EgressBinding):
@@ -74,6 +65,7 @@ def binding_tls(
         options = TlsOptions(ca=ca, minimum_version=minimum_version)
         context = _context(options, alpn, roots, None if identity is None else store.client_certificate(identity))
     except (CredentialError, ArgumentValueError) as exc:
+        logger.error("TLS of the binding %r of worker %r failed: %s", binding, config.name, exc)  # noqa: TRY400 - told
         raise TlsError(
             f"TLS of the binding {binding!r} failed: its credentials cannot be used; the log of the host says why"
         ) from exc

@@ -31,6 +31,7 @@ from longshore.errors import (
 )
 from longshore.net.connect import format_address
 from longshore.net.opening import Opening
+from longshore.proto.ipc.egress import CREDENTIALS_FAILED
 
 if TYPE_CHECKING:
     from longshore.core.host_syntax import IpAddress
@@ -210,6 +211,8 @@ class OutboundDial:
         elif isinstance(error, PolicyDenied):
             self._entry.denied(error.rule, address=self._judged_address(), outcome=self._denied_as)
         else:
+            if isinstance(error, ConnectError) and self.ask.request.address.ip is None:
+                self._context.resolver.forget(self.hostname)  # it may have moved
             rule = next(reversed(self._rules.values()), "")
             self._entry.failed(outcome_of(error), address=self._judged_address(), rule=rule)
 
@@ -227,7 +230,7 @@ def outcome_of(error: BaseException) -> str:
         case ConnectError(attempts=(*_, last)):
             return _OUTCOMES.get(last.error.errno or 0, last.error.strerror or str(last.error))
         case TlsError(__cause__=CredentialError() as cause):
-            return f"credentials cannot be used: {cause}"
+            return f"{CREDENTIALS_FAILED}: {cause}"
         case TlsError():
             return f"TLS failed: {error.verify_reason or error.alert or error.message}"
         case ResetError():

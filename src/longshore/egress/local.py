@@ -54,7 +54,7 @@ class LocalEgress:
         self._flows = Flows()
         mine, its = socket.socketpair()
         context = ContextMaker(store, self._flows, write_audit or _log_denial).make(1, config)
-        self._gate = context.gate
+        self._context = context
         self._door = ControlDoor(context, Channel(its))
         self._door.start()
         self.dialer = BrokerDialer(Channel(mine), request_id=request_id, via=via)
@@ -63,7 +63,8 @@ class LocalEgress:
         """Give up every dial and every tunnel. Idempotent."""
         self.dialer.abort()
         self._door.abort()
-        self._gate.close()
+        self._context.resolver.abort()
+        self._context.gate.close()
         self._flows.close()
 
 

@@ -19,9 +19,11 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +34,10 @@ from longshore.credentials.store import open_store
 from longshore.egress.audit_trail import AuditTrail
 from longshore.egress.contexts import ContextMaker
 from longshore.egress.flows import Flows
-from longshore.egress.worker_doors import WorkerDoors
+from longshore.egress.worker_doors import WorkerDoors, load_traps
 from longshore.net.channel import Channel
 from longshore.net.fdpass import close_all
-from longshore.proto.ipc.egress import AddWorker, Audited, EgressReady, RemoveWorker, StartEgress
+from longshore.proto.ipc.egress import AddWorker, Audited, DoorsFailed, EgressReady, RemoveWorker, StartEgress
 from longshore.proto.ipc.frames import FrameError
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ EXIT_INTERNAL = 70
 
 # A host that is woken for every record takes the processor from those who connect.
 _TELL_EVERY_S = 0.02
+# Of records for a host that does not read; what comes on top is in the audit log, and nowhere else.
+_MOST_UNSENT_BYTES = 4 << 20
 # How many new objects make it worth while to look for cycles.
 _GARBAGE_OBJECTS = 20_000
 
@@ -69,6 +73,7 @@ class EgressProcess:
         self._workers: dict[int, WorkerDoors] = {}
         self._untold: list[AuditRecord] = []
         self._telling: asyncio.TimerHandle | None = None
+        self._dropped = 0
 
     async def run(self) -> None:
         """Serve until the host ends.
@@ -111,7 +116,7 @@ class EgressProcess:
             case AddWorker(worker_id=worker_id, config=config, own_addresses=own_addresses):
                 sock = socket.socket(fileno=fds.pop())
                 context = contexts.make(worker_id, _decode_config(config), own_addresses)
-                self._workers[worker_id] = WorkerDoors(context, sock)
+                self._workers[worker_id] = WorkerDoors(context, sock, partial(self._tell_failure, worker_id))
             case RemoveWorker(worker_id=worker_id):
                 doors = self._workers.pop(worker_id, None)
                 if doors is not None:
@@ -130,6 +135,9 @@ class EgressProcess:
         for doors in workers.values():
             await doors.aclose()
 
+    def _tell_failure(self, worker_id: int, error: str) -> None:
+        self._channel.send(DoorsFailed(worker_id=worker_id, error=error))
+
     def _tell(self, record: AuditRecord) -> None:
         self._untold.append(record)
         if self._telling is None:
@@ -138,6 +146,12 @@ class EgressProcess:
     def _tell_now(self) -> None:
         self._telling = None
         untold, self._untold = self._untold, []
+        if self._channel.unsent_bytes > _MOST_UNSENT_BYTES:
+            self._dropped += len(untold)
+            return
+        if self._dropped:
+            logger.warning("the host has missed %d records of the audit log: it did not read", self._dropped)
+            self._dropped = 0
         for record in untold:
             self._channel.send(Audited(record=record))
 
@@ -148,10 +162,12 @@ def run_egress(control: socket.socket) -> int:
     Args:
         control: our end of the channel with the host; ``StartEgress`` is its first message, ``EgressReady`` the answer.
     """
+    load_traps()
     # Nothing of what was imported is ever garbage; of what is made for a dial almost nothing is part of a cycle.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
+    raise_open_files()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _pass)
     loop: asyncio.AbstractEventLoop = _loop_class()()
@@ -163,6 +179,13 @@ def run_egress(control: socket.socket) -> int:
     finally:
         loop.close()
     return 0
+
+
+def raise_open_files() -> None:
+    """Take all the descriptors there may be: each worker needs some, and each thread of it that connects."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS calls it unlimited, and takes no such number
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _run(control: socket.socket) -> None:

@@ -41,6 +41,9 @@ CONNECT_TIMEOUT_S: Final = 60.0
 ACCEPT_TIMEOUT_S: Final = 10.0
 """After that a source port is no sign any more: the connection was given up, and somebody else may get the port."""
 PAUSE_S: Final = 0.1
+MAX_RELAYED: Final = 8_192
+"""Of one worker; each is two descriptors of ours."""
+_IP_BIND_ADDRESS_NO_PORT: Final = 24
 _BACKLOG: Final = 512
 
 logger = logging.getLogger(__name__)
@@ -66,11 +69,15 @@ class BindingRelay:
         """Return the address of ours to connect ``sock`` to; see ``Relay.expect``.
 
         Raises:
-            OSError: the worker has bound its socket, or there are too many open files.
+            OSError: the worker has bound its socket, or there are too many open files, or too many connections.
         """
         if self._is_closed:
             raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+        if len(self._expected) + len(self._opening) + len(self._pipes) >= MAX_RELAYED:
+            raise OSError(errno.ENOBUFS, f"{MAX_RELAYED} connections are relayed already")
         port = self._listen()
+        # Otherwise the port is chosen by connect(), and is not known here.
+        sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 0)
         sock.bind((str(LOOPBACK) if sock.family == socket.AF_INET else f"::ffff:{LOOPBACK}", 0))
         source: int = sock.getsockname()[1]
         self._forget(source)
@@ -178,7 +185,7 @@ class BindingRelay:
                 None if dial.ask.tls is None else binding_tls(self._context.config, self._context.credentials, binding)
             )
             dial.track(opened)
-            local = "{}:{}".format(*sock.getsockname()[:2])
+            local = _local_address(sock)
             plain = Connection(
                 FdStream(sock, self._loop, address, busy_poll_s=0), SocketInfo(opened.remote_address, local)
             )
@@ -192,6 +199,11 @@ class BindingRelay:
         connection = await handshake(plain, tls, address)
         dial.opened(opened, local, tls_s=connection.info.timings.tls_s)
         return connection
+
+
+def _local_address(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 _ANYWHERE: Final = "binding.invalid:1"

@@ -6,6 +6,7 @@ TLS), and whatever else happens on one side resets the other (rule K5).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from longshore.egress.tunnel_flow import Flow, SinkFailed
@@ -29,7 +30,7 @@ class Pipe:
     """
 
     def __init__(self, near: ByteStream, far: ByteStream, on_done: Callable[[Pipe], None]) -> None:
-        self._ways = (_Way(near, far), _Way(far, near))
+        self._ways = (_Way(self, near, far), _Way(self, far, near))
         self._on_done = on_done
         self.is_done = False
         """True when both are closed."""
@@ -71,10 +72,10 @@ class Pipe:
 class _Way:
     """One direction."""
 
-    def __init__(self, source: ByteStream, sink: ByteStream) -> None:
+    def __init__(self, pipe: Pipe, source: ByteStream, sink: ByteStream) -> None:
         self.sink = sink
         self.is_over = False
-        self._flow = Flow(source, sink)
+        self._flow = Flow(source, sink, partial(pipe.run, self))
 
     def run(self) -> bool:
         """Carry, and pass the end on; True when that is done.

@@ -140,10 +140,14 @@ class EgressResolver:
 
         Cancellation: safe.
         """
+        await asyncio.gather(*self.abort(), return_exceptions=True)
+
+    def abort(self) -> list[asyncio.Task[Answer]]:
+        """Do the same without waiting; return what is ending."""
         tasks = [task for task, _ in self._flights.values()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
 
     def _start(self, name: str) -> None:
         # Those who wait hold the future, not the task: a cancelled task would cancel them.

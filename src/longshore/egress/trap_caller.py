@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.egress.trap_decision import MISMATCHED, WAS_UNCONNECTED, cloexec_of_fdinfo, length_error
 from longshore.egress.trap_options import copy_settings
 from longshore.sandbox.foreign import Descriptors, connect_raw, pidfd_of_thread, read_memory
-from longshore.sandbox.structs import AF_INET, to_int
+from longshore.sandbox.structs import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, to_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,8 @@ __all__ = [
 
 _SO_NETNS_COOKIE: Final = 71
 _SO_NETNS_COOKIE_BYTES: Final = 8
+# What the filter lets a worker make. Another one would be taken for a Unix socket, and go where nobody has looked.
+_FAMILIES: Final = frozenset({AF_UNIX, AF_INET, AF_INET6, AF_NETLINK})
 _SO_PROTOCOL: Final = getattr(socket, "SO_PROTOCOL", 38)
 
 
@@ -78,14 +80,18 @@ class Trapped:
         """Return a duplicate of the socket that is the call's first argument.
 
         Raises:
-            OSError: it is none (EBADF, ENOTSOCK).
+            OSError: it is none (EBADF, ENOTSOCK), or of a kind that is not judged here (EAFNOSUPPORT).
         """
         fd = self._descriptors.duplicate(call.tid, to_int(call.args[0]))
         try:
-            return socket.socket(fileno=fd)
+            sock = socket.socket(fileno=fd)
         except BaseException:
             os.close(fd)
             raise
+        if family_of(sock) not in _FAMILIES:
+            sock.close()
+            raise OSError(errno.EAFNOSUPPORT, "no worker can make such a socket")
+        return sock
 
     def address_of(self, call: Notification) -> bytes:
         """Return a copy of the address that the second and third argument describe.
@@ -132,6 +138,14 @@ class Trapped:
             OSError: there is none to be had.
         """
         return _with_settings(self._inside.make(like.family, socket.SOCK_STREAM, 0), like)
+
+    def make_new_inside(self, family: int) -> socket.socket:
+        """Return a new TCP socket of the worker's network that does not block.
+
+        Raises:
+            OSError: there is none to be had.
+        """
+        return self._inside.make(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, 0)
 
     def make_outside(self, like: socket.socket) -> socket.socket:
         """Return a new TCP socket of the host's network with the settings of ``like``.

@@ -9,6 +9,7 @@ be allowed. A socket that belongs to the other network is exchanged for a new on
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING, Final
 
 from longshore.egress.trap_caller import (
@@ -26,15 +27,17 @@ from longshore.egress.trap_decision import (
     Locality,
     address_error,
     locality,
+    to_loopback,
 )
 from longshore.egress.trap_outbound import Outbound
 from longshore.egress.trap_waiting import Waiting
 from longshore.sandbox.foreign import connect_raw
-from longshore.sandbox.structs import AF_UNSPEC, make_sockaddr, parse_family, parse_peer
+from longshore.sandbox.structs import AF_INET, AF_INET6, AF_UNSPEC, make_sockaddr, parse_family, parse_peer
 
 if TYPE_CHECKING:
     import socket
 
+    from longshore.core.host_syntax import IpAddress
     from longshore.egress.context import WorkerContext
     from longshore.egress.trap_caller import Trapped
     from longshore.egress.trap_outbound import Relay
@@ -140,6 +143,27 @@ class Connects:
                 return answer
             # Nothing listens there any more: what is left is the host's loopback.
         return self._outbound.connect(call, peer, sock)
+
+    def reach_inside(self, ip: IpAddress, port: int) -> socket.socket | None:
+        """Return a new connection within the worker's own network; None: ``ip`` and ``port`` are not there.
+
+        Raises:
+            OSError: they are, and cannot be connected.
+        """
+        where = locality(ip)
+        if where is Locality.OUTSIDE or (where is Locality.LOOPBACK and port not in self._listening):
+            return None
+        sock = self._trapped.make_new_inside(AF_INET6 if ip.version == 6 else AF_INET)
+        sockaddr = make_sockaddr(family_of(sock), to_loopback(ip), port)
+        code = connect_raw(sock.fileno(), sockaddr or b"")
+        if code == 0:
+            return sock
+        is_refused = code == errno.ECONNREFUSED or has_failed(sock)
+        sock.close()
+        if is_refused and where is Locality.LOOPBACK:
+            return None  # nothing listens there any more: what is left is the host's loopback
+        code = errno.ECONNREFUSED if is_refused else errno.ETIMEDOUT  # a full backlog does not answer
+        raise OSError(code, os.strerror(code))
 
     def _move_inside(self, call: Notification, peer: Peer, sock: socket.socket) -> int | None:
         """Connect within the worker's own network; ECONNREFUSED leaves ``sock`` where it is."""

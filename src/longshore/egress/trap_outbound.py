@@ -84,6 +84,8 @@ class Outbound:
         attempt = self._judge(peer)
         if isinstance(attempt, int):
             return attempt
+        if attempt.destination.binding is not None:
+            return self._lead_to_relay(call, attempt, attempt.destination.binding, sock)
         try:
             permit = self._context.gate.try_admit()
         except LimitExceeded as exc:
@@ -105,13 +107,39 @@ class Outbound:
         binding = destination.binding or ""
         entry = context.audit.begin(name=destination.hostname, port=peer.port, via="socket", binding=binding)
         if binding:
-            return _Attempt(entry, destination, peer.port, f"binding: {binding}")
+            return _Attempt(entry, destination, peer.port, "")  # its operator allowed it
         also = (*destination.also, "localhost") if ip.is_loopback else destination.also
         verdict = context.judge.judge(destination.ip, peer.port, hostname=destination.hostname, also=also)
         if verdict.is_allowed:
             return _Attempt(entry, destination, peer.port, verdict.rule)
         entry.denied(verdict.rule, address=format_address(destination.ip, peer.port), outcome=verdict.outcome)
         return denial_errno(verdict)
+
+    def _lead_to_relay(self, call: Notification, attempt: _Attempt, binding: str, sock: socket.socket) -> int | None:
+        """Connect to the relay, which admits and audits the connection that it makes then; a failure here is ours."""
+        try:
+            mine = sock if self._trapped.is_outside(sock) else self._move_outside(call, sock)
+            try:
+                code = begin_connect(mine, self._relay_sockaddr(binding, mine))
+            except BaseException:
+                if mine is not sock:
+                    mine.close()
+                raise
+        except OSError as exc:
+            attempt.entry.failed(outcome(exc.errno or errno.EIO))
+            raise
+        if code == errno.EALREADY:
+            self._waiting.add(call, mine, None)
+            return self._trapped.hand_over(call, sock, mine, None)
+        return self._trapped.hand_over(call, sock, mine, code)
+
+    def _relay_sockaddr(self, binding: str, sock: socket.socket) -> bytes:
+        if self._relay is None:
+            raise OSError(errno.EHOSTUNREACH, "bindings have no relay")
+        ip, port = self._relay.expect(binding, sock)
+        sockaddr = make_sockaddr(family_of(sock), ip, port)
+        assert sockaddr is not None, "the relay listens at an IPv4 address"
+        return sockaddr
 
     def _start(self, call: Notification, attempt: _Attempt, permit: Permit, sock: socket.socket) -> int | None:
         """Connect; the permit and the entry are settled on every path."""
@@ -139,12 +167,7 @@ class Outbound:
         return new
 
     def _outside_sockaddr(self, attempt: _Attempt, sock: socket.socket) -> bytes:
-        ip, port = attempt.destination.ip, attempt.port
-        if attempt.destination.binding is not None:
-            if self._relay is None:
-                raise OSError(errno.EHOSTUNREACH, "bindings have no relay")
-            ip, port = self._relay.expect(attempt.destination.binding, sock)
-        sockaddr = make_sockaddr(family_of(sock), ip, port)
+        sockaddr = make_sockaddr(family_of(sock), attempt.destination.ip, attempt.port)
         if sockaddr is None:
             raise OSError(errno.ENETUNREACH, "an IPv4 socket does not reach an IPv6 address")
         return sockaddr

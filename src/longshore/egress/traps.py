@@ -18,6 +18,7 @@ Rules that must not be broken:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -38,6 +39,7 @@ from longshore.sandbox.syscalls import abi_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from longshore.core.host_syntax import IpAddress
     from longshore.egress.context import WorkerContext
     from longshore.sandbox.inside_sockets import InsideSockets
     from longshore.sandbox.structs import Notification
@@ -65,7 +67,8 @@ class _Stock:
     def refill(self) -> None:
         if self._taken is not None and self._taken not in self._made:
             family, is_nonblocking = self._taken
-            self._made[self._taken] = _make(family, is_nonblocking=is_nonblocking)
+            with contextlib.suppress(OSError):  # too many open files: whoever needs it is told, and not we
+                self._made[self._taken] = _make(family, is_nonblocking=is_nonblocking)
 
     def close(self) -> None:
         while self._made:
@@ -143,6 +146,14 @@ class TrapDoor:
         self._stock.close()
         self._listener.close()
         self._trapped.close()
+
+    def reach_inside(self, ip: IpAddress, port: int) -> socket.socket | None:
+        """Return a connection to what listens at an address inside; None: the address is not the worker's own.
+
+        Raises:
+            OSError: it is the worker's own, and cannot be connected.
+        """
+        return None if self._is_closed else self._connects.reach_inside(ip, port)
 
     def _on_readable(self) -> None:
         try:

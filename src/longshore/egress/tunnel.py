@@ -123,8 +123,8 @@ class Tunnel:
         self._near = near
         self._plain: socket.socket | None = plain
         self._on_end: Callable[[SocketError | None], None] | None = on_end
-        self._incoming = Flow(self._far, near)
-        self._outgoing = Flow(near, self._far)
+        self._incoming = Flow(self._far, near, self._carry_in)
+        self._outgoing = Flow(near, self._far, self._carry_out)
         self._may_end_write = False
         self._is_left = False
         self._is_incoming_over = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from typing import TYPE_CHECKING, Final
 
 from longshore.egress.control import ControlDoor
@@ -14,11 +15,13 @@ from longshore.net.fdpass import Inbox, close_all
 from longshore.sandbox.inside_sockets import InsideSockets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from longshore.egress.context import WorkerContext
     from longshore.egress.traps import TrapDoor
     from longshore.proto.ipc.egress import Jailed
 
-__all__ = ["MAX_ASK_BYTES", "WorkerDoors"]
+__all__ = ["MAX_ASK_BYTES", "WorkerDoors", "load_traps"]
 
 MAX_ASK_BYTES: Final = 64 * 1024
 """A ``Dial`` is some hundred bytes; a worker must not make us hold more than this."""
@@ -28,16 +31,26 @@ _JAILED_DESCRIPTORS: Final = 4
 logger = logging.getLogger(__name__)
 
 
+def load_traps() -> None:
+    """Load what only workers in a jail need, before the first of them waits for it with its first trapped call."""
+    if sys.platform == "linux":
+        import longshore.egress.traps  # noqa: F401, PLC0415 - of Linux only
+
+
 class WorkerDoors:
     """Opens the control door at once, and the others when the worker says that it has a namespace of its own.
 
     Args:
         context: of the worker.
         sock: our end of its egress channel; belongs to this object from now on.
+        on_failure: told why the worker cannot be served; all its doors are shut then, but for ``aclose()``.
     """
 
-    def __init__(self, context: WorkerContext, sock: socket.socket) -> None:
+    def __init__(
+        self, context: WorkerContext, sock: socket.socket, on_failure: Callable[[str], None] | None = None
+    ) -> None:
         self._context = context
+        self._on_failure = on_failure
         self._control = ControlDoor(context, Channel(sock, Inbox(MAX_ASK_BYTES)), self._on_jailed)
         self._relay = BindingRelay(context)
         self._traps: TrapDoor | None = None
@@ -68,16 +81,38 @@ class WorkerDoors:
         if len(fds) != _JAILED_DESCRIPTORS or self._is_closed:
             close_all(fds)
             return
+        try:
+            self._open_traps(message, fds)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the worker must not wait for us
+            # A listener that is left open would hold the worker in its first call, until somebody loses patience.
+            close_all(fds)
+            self._fail(exc)
+
+    def _fail(self, error: Exception) -> None:
+        logger.error("the doors of worker %d cannot be opened", self._context.worker_id, exc_info=error)
+        if self._traps is not None:
+            self._traps.close()
+        self._control.abort()
+        if self._on_failure is not None:
+            self._on_failure(f"the egress process cannot serve it: {error}")
+
+    def _open_traps(self, message: Jailed, fds: list[int]) -> None:
+        """Open the doors of a worker in a jail; what is taken of ``fds`` is not in it any more."""
         from longshore.egress.traps import TrapDoor  # noqa: PLC0415 - of Linux only, like everything that it needs
 
-        notify, udp, tcp, inside = fds
-        self._names = NameServer(self._context, socket.socket(fileno=udp), socket.socket(fileno=tcp))
+        udp, tcp, inside = (_taken(fds) for _ in range(3))
+        self._names = NameServer(self._context, udp, tcp)
         self._names.start()
         self._traps = TrapDoor(
-            self._context,
-            notify,
-            InsideSockets(socket.socket(fileno=inside)),
-            is_tcp_locked=message.is_tcp_locked,
-            relay=self._relay,
+            self._context, fds[0], InsideSockets(inside), is_tcp_locked=message.is_tcp_locked, relay=self._relay
         )
+        fds.clear()
         self._traps.start()
+        self._control.reach_inside = self._traps.reach_inside
+
+
+def _taken(fds: list[int]) -> socket.socket:
+    """Take the socket behind the listener out of ``fds``."""
+    sock = socket.socket(fileno=fds[1])
+    del fds[1]
+    return sock

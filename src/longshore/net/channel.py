@@ -24,6 +24,9 @@ __all__ = ["MAX_DESCRIPTORS", "Channel", "SyncChannel"]
 
 # So many messages wait for a slow receiver before the kernel's buffer has to hold the rest and the sender waits.
 _MAX_WAITING = 256
+# So many messages are delivered before other work of the loop has its turn: a peer that never stops must not have it
+# for itself.
+_AT_A_TIME = 64
 # How long `send_at_once` waits for room in the kernel.
 _PATIENCE_S = 1.0
 
@@ -55,6 +58,7 @@ class Channel:
         self._on_message: Callable[[Message, list[int]], None] | None = None
         self._on_end: Callable[[Exception | None], None] | None = None
         self._is_paused = False
+        self._is_delivery_scheduled = False
         self._read_on()
 
     # -- sending ---------------------------------------------------------------------------------
@@ -102,6 +106,11 @@ class Channel:
     def has_unsent(self) -> bool:
         """True while the kernel has not taken everything: the peer is slow to read."""
         return bool(self._outbox)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much the kernel has not taken."""
+        return self._outbox.size_bytes
 
     def send_at_once(self, message: Message) -> None:
         """Send a message from another thread, for a loop that does not turn; it may overtake queued ones.
@@ -210,7 +219,7 @@ class Channel:
         """
         self._on_message, self._on_end = on_message, on_end
         if self._inbox or self._is_ended or self._read_error is not None:
-            self._loop.call_soon(self._deliver)
+            self._deliver_soon()
 
     def pause(self) -> None:
         """Deliver nothing more until ``resume()``, and let the kernel's buffer hold the sender up."""
@@ -221,15 +230,39 @@ class Channel:
         """Deliver again, first what has arrived already."""
         if self._is_paused:
             self._is_paused = False
-            self._loop.call_soon(self._deliver)
+            self._deliver_soon()
 
-    def _deliver(self) -> None:
-        while self._inbox and not (self._is_paused or self._is_closed) and self._on_message is not None:
-            message, fds = self._inbox.take()
-            self._on_message(message, fds)
+    def _deliver_soon(self) -> None:
+        if not self._is_delivery_scheduled:
+            self._is_delivery_scheduled = True
+            self._loop.call_soon(self._deliver_scheduled)
+
+    def _deliver_scheduled(self) -> None:
+        self._is_delivery_scheduled = False
+        self._deliver(_AT_A_TIME)
+
+    def _deliver(self, at_most: int) -> int:
+        """Deliver what is there, or so much of it that others have to have their turn first; return how many."""
+        count = 0
+        try:
+            while self._inbox and not (self._is_paused or self._is_closed) and self._on_message is not None:
+                if count == at_most:
+                    break
+                count += 1
+                message, fds = self._inbox.take()
+                self._on_message(message, fds)
+        finally:
+            # Also when a message could not be dealt with: the next one is not to blame.
+            self._after_delivery()
+        return count
+
+    def _after_delivery(self) -> None:
         if self._is_closed or self._is_paused or self._on_end is None:
             return
-        if self._is_ended or self._read_error is not None:
+        if self._inbox:
+            self._stop_reading()
+            self._deliver_soon()
+        elif self._is_ended or self._read_error is not None:
             on_end, self._on_end = self._on_end, None
             on_end(self._read_error)
         else:
@@ -237,6 +270,7 @@ class Channel:
 
     def _on_readable(self) -> None:
         """Take all there is: libuv drops a descriptor at ``EPOLLERR``, and bytes may lie before the end."""
+        room = _AT_A_TIME
         while self._is_reading and not self._is_ended and self._read_error is None:
             if len(self._inbox) >= _MAX_WAITING:
                 break
@@ -249,7 +283,10 @@ class Channel:
                 self._read_error = exc
             if self._on_message is not None:
                 # Before the kernel is asked for more: somebody waits for the answer to this one.
-                self._deliver()
+                room -= self._deliver(room) or 1
+                if room <= 0 and self._is_reading:
+                    self._deliver_soon()  # which reads on
+                    break
         self._stop_reading()
         self._wake_receiver()
 

@@ -62,6 +62,11 @@ class Outbox:
     def __bool__(self) -> bool:
         return bool(self._chunks)
 
+    @property
+    def size_bytes(self) -> int:
+        """How much waits."""
+        return sum(len(chunk) for chunk, _ in self._chunks)
+
     def put(self, message: Message, fds: Sequence[int]) -> None:
         """Queue a message with duplicates of ``fds``.
 

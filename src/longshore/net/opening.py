@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from longshore.core.addresses import SocketAddress
     from longshore.core.host_syntax import IpAddress
 
-__all__ = ["AddressPolicy", "Opened", "Opening", "Progress", "limited_time"]
+__all__ = ["AddressPolicy", "Opened", "Opening", "Progress", "limited_time", "nobody_accepted"]
 
 HAPPY_EYEBALLS_DELAY_S = 0.25
 """*Connection Attempt Delay*, RFC 8305 §5."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from longshore.pool.settings import quote_identifier, set_sql, transition
+from longshore.sql.classify import classify
 from longshore.sql.facts import Kind
 
 if TYPE_CHECKING:
@@ -134,13 +135,23 @@ class Belongings:
         self.settings = {**lost, **found}
         server.sql_prepared = set(findings.prepared)
         server.sql_owner = self._session_id
-        self.sql_prepared = {name: sql for name, sql in self.sql_prepared.items() if name in findings.prepared}
-        for name in findings.prepared - self.sql_prepared.keys():
-            self.pin(f"prepared statement {quote_identifier(name)}", text)
+        self._reconcile_prepared(findings.prepared, text)
         self._pin_if(findings.advisory, "advisory lock", text)
         self._pin_if(findings.temporary, TEMPORARY, text)
         self._pin_if(findings.cursor, "cursor WITH HOLD", text)
         self._pin_if(findings.listens, "LISTEN", text)
+
+    def _reconcile_prepared(self, found: dict[str, str], text: str) -> None:
+        """Keep the texts that made what is there; what was made by code, or among other statements, is not repeated."""
+        known, self.sql_prepared = self.sql_prepared, {}
+        for name, made_by in found.items():
+            single = classify(made_by).single
+            if single is not None and single.kind is Kind.PREPARE:
+                self.sql_prepared[name] = made_by
+            elif name in known and known[name] in made_by:
+                self.sql_prepared[name] = known[name]
+            else:
+                self.pin(f"prepared statement {quote_identifier(name)}", text)
 
     # -- pins ------------------------------------------------------------------------------------
 

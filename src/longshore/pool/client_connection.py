@@ -127,9 +127,11 @@ class ClientConnection(asyncio.Protocol):
                 case EncryptionAnswered(answer=answer):
                     self._transport.write(answer)
                 case CancelRequest(process_id=pid, secret_key=key):
+                    # Clients take the end of this connection for the word that no later query can be hit.
                     if (meant := self._cancels.get((pid, key))) is not None:
-                        meant.cancel()
-                    self._transport.close()
+                        meant.cancel(self._transport.close)
+                    else:
+                        self._transport.close()
                     return
                 case ClientStarted():
                     self._begin(outcome)
@@ -235,17 +237,19 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._end(error or error_response("FATAL", "08006", "the database closed the connection"))
 
-    def cancel(self) -> None:
-        """Cancel what the session does now, wherever."""
+    def cancel(self, on_done: Callable[[], None]) -> None:
+        """Cancel what the session does now, wherever; ``on_done`` is called when nothing later can be hit."""
         if self._server is not None:
             assert self._pool is not None
-            self._pool.cancel(self._server)
-        elif self._engine is not None and self._engine.wants_server and not self._is_closed:
+            self._pool.cancel(self._server, on_done)
+            return
+        if self._engine is not None and self._engine.wants_server and not self._is_closed:
             self._engine.cancel_waiting()
             assert self._pool is not None
             self._pool.forget(self.session_id)
             self._is_queued = False
             self._flush()
+        on_done()
 
     def pause_reading(self) -> None:
         """Take nothing more from the client."""

@@ -160,17 +160,20 @@ class ClientMessages(SessionCore):
         self.unit.note(facts, text)
         if effects or facts.changes_catalogue:
             self.last_text = text
-        if effects & Effect.SETTINGS:
-            for statement in facts.statements:
-                self._note_names((statement.name, *statement.settings))
-        self._note_outside(facts)
         for effect, reason in _PINS:
             if effects & effect:
                 self.belongings.pin(reason, text)
+        self._note_outside(facts)
+        self._note_statements(facts)
+        return True
+
+    def _note_statements(self, facts: TextFacts) -> None:
+        """Note the names that statements speak of."""
         for statement in facts.statements:
+            if facts.effects & Effect.SETTINGS:
+                self._note_names((statement.name, *statement.settings))
             if statement.kind is Kind.EXECUTE:
                 self.note_executed(statement.name)
-        return True
 
     def _note_outside(self, facts: TextFacts) -> None:
         """Note what others may see of it, or it of others."""

@@ -34,6 +34,7 @@ from longshore.pool.state_model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from longshore.pool.server_connection import ServerConnection
@@ -118,17 +119,19 @@ class Pool:
         """Close the connections that nobody uses, and the others when they come back."""
         self._feed(ReconnectRequested())
 
-    def cancel(self, server: ServerConnection) -> None:
-        """Cancel what a connection does."""
+    def cancel(self, server: ServerConnection, on_done: Callable[[], None] | None = None) -> None:
+        """Cancel what a connection does; ``on_done`` follows when the server has taken it or is out of reach."""
         assert server.memory is not None
         server.memory.cancels += 1
-        self._run(self._cancel(server, server.memory))
+        self._run(self._cancel(server, server.memory, on_done))
 
-    async def _cancel(self, server: ServerConnection, memory: ServerMemory) -> None:
+    async def _cancel(self, server: ServerConnection, memory: ServerMemory, on_done: Callable[[], None] | None) -> None:
         is_over = False
         try:
             is_over = await send_cancel(self.target, memory)
         finally:
+            if on_done is not None:
+                on_done()
             memory.cancels -= 1
             if server in self._held and not memory.cancels:
                 self._held.discard(server)

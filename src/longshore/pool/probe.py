@@ -27,8 +27,10 @@ SELECT pg_catalog.json_build_object(
    OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()),
  'cursor', EXISTS (SELECT FROM pg_catalog.pg_cursors k WHERE k.is_holdable),
  'listens', EXISTS (SELECT FROM pg_catalog.pg_listening_channels()),
- 'prepared', (SELECT pg_catalog.json_agg(q.name) FROM pg_catalog.pg_prepared_statements q WHERE q.from_sql),
- 'protocol_prepared', (SELECT pg_catalog.json_agg(q.name) FROM pg_catalog.pg_prepared_statements q WHERE NOT q.from_sql),
+ 'prepared', (SELECT pg_catalog.json_object_agg(q.name, q.statement) FROM
+   pg_catalog.pg_prepared_statements q WHERE q.from_sql),
+ 'protocol_prepared', (SELECT pg_catalog.json_agg(q.name) FROM pg_catalog.pg_prepared_statements q
+   WHERE NOT q.from_sql),
  'settings', (SELECT pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name)) FROM
    pg_catalog.pg_settings s WHERE s.source OPERATOR(pg_catalog.=) 'session'),
  'hidden', %h,
@@ -50,8 +52,8 @@ class Findings:
     advisory: bool
     cursor: bool
     listens: bool
-    prepared: frozenset[str]
-    """Names of statements made by SQL's PREPARE."""
+    prepared: dict[str, str]
+    """Statements made by SQL's PREPARE, and the texts that did it: with everything else that stood there."""
     protocol_prepared: frozenset[bytes]
     """Names of statements made by Parse."""
     settings: dict[str, str]
@@ -65,7 +67,7 @@ class _Answer(msgspec.Struct):
     advisory: bool
     cursor: bool
     listens: bool
-    prepared: list[str] | None
+    prepared: dict[str, str] | None
     protocol_prepared: list[str] | None
     settings: dict[str, str] | None
     hidden: dict[str, str | None] | None
@@ -111,7 +113,7 @@ def parse_findings(value: bytes, login: str) -> Findings:
         answer.advisory,
         answer.cursor,
         answer.listens,
-        frozenset(answer.prepared or ()),
+        answer.prepared or {},
         frozenset(name.encode() for name in answer.protocol_prepared or ()),
         settings,
         frozenset(answer.hidden or ()),

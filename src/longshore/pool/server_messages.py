@@ -238,11 +238,7 @@ class ServerMessages(SessionCore):
         server = self.wire.server
         assert server is not None
         if tag is PROBE:
-            if self._captured:
-                self._probes = 0
-                self.on_probe_answered()
-            elif self.failure is None:
-                self.probe_again(self._probes > _MAX_PROBES)
+            self._probe_ended()
         elif tag is RESTORE:
             is_done, self._is_restore_canceled = not self._is_restore_canceled, False
             self.on_restored(is_done)
@@ -256,6 +252,13 @@ class ServerMessages(SessionCore):
                 self.extended.statements.pop(tag.name, None)
         elif not isinstance(tag, (Refused, Replay)):
             self.extended.finished(tag, outcome)
+
+    def _probe_ended(self) -> None:
+        if self._captured:
+            self._probes = 0
+            self.on_probe_answered()
+        elif self.failure is None:
+            self.probe_again(self._probes > _MAX_PROBES)
 
     def _send_again(self) -> None:
         """Forget the outdated statement; the batch lies in the inbox."""

@@ -164,6 +164,14 @@ class PoolState:
                 self._close(server_id, "broken", actions)
             case ServerClosed(server_id):
                 self._forget(server_id)
+            case _:
+                self._obey(event, actions)
+        self._settle(now, actions)
+        return actions
+
+    def _obey(self, event: Event, actions: list[Action]) -> None:
+        """Take an order of the operator; the time that passes changes nothing by itself."""
+        match event:
             case PauseRequested():
                 self._is_paused, self._is_pause_told = True, False
             case ResumeRequested():
@@ -174,10 +182,8 @@ class PoolState:
                     self._close(server_id, "reconnect", actions)
             case RulesChanged(rules):
                 self._rules = rules
-            case TimePassed():
-                pass
-        self._settle(now, actions)
-        return actions
+            case _:
+                assert isinstance(event, TimePassed), event
 
     # -- the same for the usual case: nobody waits, a connection is there ------------------------
 

@@ -127,6 +127,7 @@ class Zygote:
             pid = os.fork() if jail is None else self._fork_jailed(worker_id, sockets, jail)
         except OSError as exc:
             _close(sockets)
+            self._groups.remove(worker_id)
             self._channel.send(ForkFailed(worker_id=worker_id, error=str(exc)))
             return None
         if pid == 0:

@@ -67,7 +67,8 @@ SIOCGSKNS: Final = 0x894C
 """Returns a descriptor of the network namespace that a socket belongs to."""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 REFUSED_IOCTLS: Final = (SIOCGSKNS, _TIOCSTI, _TIOCLINUX)
-INTERFACE_IOCTLS: Final = (0x8910, 0x89FF)
+INTERFACE_IOCTLS: Final = (0x8910, 0x8BFF)
+"""Interfaces, bridges, bonds; those of protocols and devices; wireless extensions."""
 
 _SOL_IP, _SOL_SOCKET, _SOL_TCP, _SOL_IPV6 = 0, 1, 6, 41
 REFUSED_OPTIONS: Final = (
@@ -79,6 +80,7 @@ REFUSED_OPTIONS: Final = (
     (_SOL_IPV6, 6),  # IPV6_2292PKTOPTIONS: may hold a routing header
     (_SOL_IPV6, 57),  # IPV6_RTHDR: segment routing
     (_SOL_IPV6, 76),  # IPV6_UNICAST_IF
+    (_SOL_TCP, 31),  # TCP_ULP: "smc" makes another kind of socket of it, which Landlock does not know as TCP
     (_SOL_TCP, 30),  # TCP_FASTOPEN_CONNECT: connect() would answer before it has connected
 )
 """(level, option)."""

@@ -108,9 +108,10 @@ def _clone(flags: int) -> int:
 
 
 def _end_without_jail(error: BaseException, control: socket.socket) -> NoReturn:
-    text = "".join(traceback.format_exception(error))
-    message = str(error) if isinstance(error, JailError) else f"{type(error).__name__}: {error}"
-    report = ErrorReport(type="SandboxError", message=f"no sandbox for the worker: {message}", text=text)
+    is_refused = isinstance(error, JailError)  # by the kernel, which our own lines would not explain
+    message = f"no sandbox for the worker: {error if is_refused else f'{type(error).__name__}: {error}'}"
+    text = message if is_refused else "".join(traceback.format_exception(error))
+    report = ErrorReport(type="SandboxError", message=message, text=text)
     try:
         control.sendall(make_frame(BootFailed(report=report)))
     except OSError:

@@ -69,10 +69,12 @@ def exit_code_of(status: int) -> int:
 def worker_code(code: int) -> int:
     """Return what the end of a jail's first process says of its worker: negative for the signal that ended it.
 
+    A worker that itself ends with 128 and the number of a signal cannot be told from one that the signal ended.
+
     Args:
         code: of the first process, negative when a signal ended that itself.
     """
-    return _SIGNALLED - code if code > _SIGNALLED else code
+    return _SIGNALLED - code if _SIGNALLED < code < _SIGNALLED + signal.NSIG else code
 
 
 def close_all_but(fds: Iterable[int]) -> None:

@@ -173,8 +173,23 @@ def _make_proc(*, has_own: bool) -> None:
     os.mkdir(path)
     if has_own:
         _mount("proc", path, "proc", _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
-        return
-    _attach_read_only("/proc", "/proc")
+    else:
+        _attach_read_only("/proc", "/proc")
+    _hide(_of_the_machine())
+
+
+def _of_the_machine() -> list[str]:
+    """Return files of ``/proc`` that tell of the whole machine what not everybody may know.
+
+    The kernel asks for no capability where the owner reads them, and the user 0 of a jail is the owner. The keys are
+    those of the account, outside too.
+    """
+    found = ["/proc/keys"]
+    if os.geteuid() == 0:
+        with os.scandir(f"{_ROOT}/proc") as entries:
+            plain = [each for each in entries if not each.name.isdigit() and each.is_file(follow_symlinks=False)]
+        found += [f"/proc/{each.name}" for each in plain if not each.stat().st_mode & stat.S_IROTH]
+    return found
 
 
 def _make_files(files: Iterable[JailFile]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -24,9 +25,11 @@ from longshore.sandbox.seccomp import install_filter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["judge_trials", "main", "probe_layers"]
+__all__ = ["ProbeError", "judge_trials", "main", "probe_layers"]
 
 _TRIAL_TIMEOUT_S: Final = 20.0
+_SHORTAGES: Final = (errno.EAGAIN, errno.ENOMEM)
+"""Of processes and memory, at the moment: they say nothing about the layer."""
 _TOGETHER: Final = ("mount", "network", "seccomp")
 """Connections are judged where all of these are: names are answered at an address of the worker's network, which a
 file of the worker's view tells it, and its network is empty but for what the filter brings in."""
@@ -40,10 +43,17 @@ _HINTS: Final = {
 }
 
 
+class ProbeError(Exception):
+    """The trials could not be made; says why. What this system has is not known, and nothing must be taken for it."""
+
+
 def probe_layers() -> Layers:
     """Return what can be put up here, and why not the rest; takes some tens of milliseconds.
 
     May be called by a process with threads: the trials run in a new interpreter.
+
+    Raises:
+        ProbeError: the machine has too little of something just now, so that it cannot be found out.
     """
     if not is_supported():
         reason = f"needs Linux on x86-64 or aarch64; this is {platform.system()} on {platform.machine()}"
@@ -58,8 +68,11 @@ def probe_layers() -> Layers:
             check=True,
         )
         trials: dict[str, str] = json.loads(done.stdout)
+    except subprocess.CalledProcessError as exc:
+        last_line = (exc.stderr.splitlines() or [str(exc)])[-1]
+        raise ProbeError(f"cannot find out how far workers can be shut in here: {last_line}") from exc
     except (OSError, subprocess.SubprocessError, ValueError) as exc:
-        trials = {each.name: f"the trial failed: {exc}" for each in LAYERS}
+        raise ProbeError(f"cannot find out how far workers can be shut in here: {exc}") from exc
     if not find_groups():
         trials["cgroup"] = "no control group can be made below the host's own"
     return judge_trials(trials, landlock_abi())
@@ -114,6 +127,8 @@ def _trial(layers: tuple[str, ...], attempt: Callable[[], object]) -> str:
     except OSError as exc:
         os.close(reading)
         os.close(writing)
+        if exc.errno in _SHORTAGES:
+            raise
         return exc.strerror or str(exc)
     if pid == 0:
         _attempt(layers, attempt, ids, writing)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AF_INET",
     "AF_INET6",
+    "AF_NETLINK",
     "AF_UNIX",
     "AF_UNSPEC",
     "IFCONF_BYTES",
@@ -37,7 +38,7 @@ __all__ = [
     "unpack_notification",
 ]
 
-AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6 = 0, 1, 2, 10
+AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 0, 1, 2, 10, 16
 SOCKADDR_MAX_BYTES: Final = 128
 """``sizeof(struct sockaddr_storage)``: the kernel takes no longer address."""
 

@@ -103,8 +103,7 @@ def walk(root: Any) -> Found:
         for descriptor, value in message.ListFields():
             if descriptor.message_type is None or descriptor.name == written:
                 continue
-            for child in value if descriptor.is_repeated else (value,):
-                stack.append((child, ctes))
+            stack.extend((child, ctes) for child in (value if descriptor.is_repeated else (value,)))
     return found
 
 
@@ -127,15 +126,20 @@ def _note(name: str, message: Any, ctes: frozenset[str], found: Found) -> None:
         found.locks_rows = True
     elif name == "IntoClause":
         found.makes_table = True
-    elif name == "CopyStmt":
-        if message.is_from:
-            _note_relation(message.relation, ctes, found.writes, found)
-    elif name == "TruncateStmt":
-        for each in message.relations:
-            _note_relation(each.range_var, ctes, found.writes, found)
+    elif name in ("CopyStmt", "TruncateStmt"):
+        _note_bulk(name, message, found)
     elif name == "A_Const" and message.HasField("sval"):
         word = message.sval.sval.strip().lower()
         found.has_clock_literal |= any(part in _CLOCK_WORDS for part in word.split())
+
+
+def _note_bulk(name: str, message: Any, found: Found) -> None:
+    """Note what is filled or emptied as a whole."""
+    if name == "TruncateStmt":
+        for each in message.relations:
+            _note_relation(each.range_var, frozenset(), found.writes, found)
+    elif message.is_from:
+        _note_relation(message.relation, frozenset(), found.writes, found)
 
 
 def _note_setting(args: Any, found: Found) -> None:

@@ -31,7 +31,8 @@ def test_its_configuration_is_right_and_complete(folder: Path) -> None:
     config = load_config(folder, cwd=folder, is_dev=True, variables={})
     assert not config.notices
     assert config.name == folder.name.replace("_", "-")
-    declared = {*config.vars, *config.secrets, *(each.binding for each in config.hyperdrive)}
+    declared = {*config.vars, *config.secrets}
+    declared |= {each.binding for each in config.hyperdrive} | {each.binding for each in config.egress}
     source = (folder / "src" / "entry.py").read_text(encoding="utf-8")
     used = set(re.findall(r"""\benv(?:["']\])?\.([A-Z][A-Z_]*)\b""", source))
     assert used <= declared | {"SSH_PRIVATE_KEY"}

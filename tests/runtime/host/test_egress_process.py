@@ -10,7 +10,15 @@ import pytest
 
 from longshore.config.model import HyperdriveBinding, NetworkRules, WorkerConfig
 from longshore.net.channel import Channel
-from longshore.proto.ipc.egress import Audited, AuditRecord, Dial, EgressReady, RemoveWorker, StartEgress
+from longshore.proto.ipc.egress import (
+    Audited,
+    AuditRecord,
+    Dial,
+    DoorsFailed,
+    EgressReady,
+    RemoveWorker,
+    StartEgress,
+)
 from longshore.runtime.host.egress_process import EgressProcess
 
 START = StartEgress(credentials_dir="/no/such/folder")
@@ -61,7 +69,7 @@ class Egress:
     """An egress process and what it said; None is its end."""
 
     def __init__(self, program: str) -> None:
-        self.events: asyncio.Queue[EgressReady | Audited | None] = asyncio.Queue()
+        self.events: asyncio.Queue[EgressReady | Audited | DoorsFailed | None] = asyncio.Queue()
         self.process = EgressProcess(
             START, self.events.put_nowait, lambda: self.events.put_nowait(None), command=command(program)
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from longshore.config.model import SandboxSettings, WorkerConfig
 from longshore.runtime.host.enclosure import Enclosure
 from longshore.runtime.host.events import Enclosed
 from longshore.sandbox.layers import LAYERS, Layers
+from longshore.sandbox.probe import ProbeError
 
 ALL = frozenset(each.name for each in LAYERS)
 VARIABLES = {"PATH": "/bin", "TOKEN": "t", "ODD": "\udcff"}
@@ -91,3 +93,21 @@ def test_otherwise_it_has_what_is_harmless_and_granted() -> None:
 
 def test_the_zygote_never_sees_a_secret() -> None:
     assert enclosure().zygote_environment() == {"PATH": "/bin"}
+
+
+@pytest.mark.parametrize("key", ["project_dir", "module_root"])
+def test_a_project_that_is_the_whole_system_is_refused_but_without_isolation(key: str) -> None:
+    everything = {key: "/"}
+    refusal = enclosure().refusal(msgspec.structs.replace(config(), **everything))
+    assert refusal == "the project lies in '/', and no worker may see all of that: give it a folder of its own"
+    assert enclosure().refusal(msgspec.structs.replace(config(isolation="off"), **everything)) == ""
+
+
+def test_what_cannot_be_found_out_is_not_taken_for_missing() -> None:
+    def find() -> Layers:
+        raise ProbeError("no descriptors are left")
+
+    unknown = Enclosure(find, VARIABLES)
+    for isolation in ("auto", "required"):
+        assert unknown.refusal(config(isolation=isolation)) == "no descriptors are left"
+    assert unknown.refusal(config(isolation="off")) == ""

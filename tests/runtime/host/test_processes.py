@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -152,3 +153,21 @@ async def test_closing_what_never_started_does_nothing() -> None:
     both.processes.kill(1, signal.SIGKILL)
     both.processes.forget(1)
     await both.processes.close()
+
+
+async def test_a_worker_that_cannot_be_forked_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as both:
+        await both.ready()
+        forgotten: list[int] = []
+        zygote = both.processes._zygote
+        assert zygote is not None
+
+        def fork(*_: object) -> None:
+            raise OSError(errno.EMFILE, "too many open files")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(zygote, "fork", fork)
+            patched.setattr(both.processes, "forget", forgotten.append)
+            with pytest.raises(OSError, match="too many"):
+                both.processes.launch(7, CONFIG, (), None)
+        assert forgotten == [7]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from longshore.proto.ipc.messages import RequestFinished
 from longshore.runtime.host import events as said
 from longshore.runtime.host.options import HostOptions
 from longshore.runtime.host.supervisor import Supervisor
+from longshore.runtime.host.worker_link import WorkerLink
 from longshore.sandbox.layers import Layers
 from tests.e2e.host import worker_config
 
@@ -226,3 +228,25 @@ async def test_a_store_key_that_is_none_is_told_at_once(tmp_path: Path, monkeypa
     async with running(worker_config(tmp_path, WORKER)) as host:
         assert await host.ended == 78
     assert host.kinds() == [said.Listening, said.HostFailed, said.Stopped]
+
+
+async def test_a_worker_that_cannot_be_told_what_to_be_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(self: WorkerLink, message: object, fds: object = ()) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(WorkerLink, "send", send)
+    async with running(worker_config(tmp_path, WORKER)) as host:
+        assert await host.ended == 3
+        assert host.supervisor._links == {}
+    (failure,) = [event for event in host.events if isinstance(event, said.BootFailure)]
+    assert failure.report.message == "no channel for worker 1: too many open files"
+
+
+async def test_certificates_are_looked_at_when_it_begins(tmp_path: Path) -> None:
+    config = msgspec.structs.replace(worker_config(tmp_path, WORKER), tls=TlsSettings(ca=("partner",)))
+    async with running(config, credentials_dir=str(tmp_path / "store")) as host:
+        assert await host.ended == 3
+    (notice,) = [event for event in host.events if isinstance(event, said.CertificateNotice)]
+    assert notice.key_path == "tls.ca[0]"

@@ -98,3 +98,11 @@ def test_the_audit_log_and_what_the_host_names_are_hidden(tmp_path: Path) -> Non
         {"A": "b"},
     )
     assert around.user
+
+
+def test_credentials_of_other_programs_are_hidden(tmp_path: Path) -> None:
+    for name in (".git/config", ".git/HEAD", ".ssh/id_ed25519", "shop/.aws/credentials", "shop/.netrc", "ssh/id"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    expected = {".git/config", ".ssh", "shop/.aws", "shop/.netrc"}
+    assert set(secret_paths(config(tmp_path))) == {str(tmp_path / name) for name in expected}

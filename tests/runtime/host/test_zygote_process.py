@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
@@ -48,3 +50,14 @@ async def test_an_end_in_the_middle_of_a_message_is_told() -> None:
     process = ZygoteProcess(events.put_nowait, lambda: events.put_nowait("end"), command=command)
     assert await events.get() == "end"
     await process.close()
+
+
+async def test_one_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longshore.runtime.host.child_process._PATIENCE_S", 0.05)
+    events: asyncio.Queue[object] = asyncio.Queue()
+    process = ZygoteProcess(events.put_nowait, lambda: events.put_nowait("end"), command=WAITS)
+    await events.get()
+    os.kill(process.pid, signal.SIGSTOP)
+    await process.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)

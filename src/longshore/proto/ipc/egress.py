@@ -6,7 +6,7 @@ worker (``EgressAsk`` up from the worker, ``EgressReply`` down to it).
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,7 @@ from longshore.proto.ipc.base import IpcMessage
 from longshore.proto.ipc.failure import Failure  # noqa: TC001 - msgspec reads the annotation
 
 __all__ = [
+    "CREDENTIALS_FAILED",
     "AddWorker",
     "AuditRecord",
     "Audited",
@@ -21,6 +22,7 @@ __all__ = [
     "Dial",
     "DialFailed",
     "Dialed",
+    "DoorsFailed",
     "EgressAsk",
     "EgressEvent",
     "EgressHostMessage",
@@ -36,6 +38,9 @@ __all__ = [
     "TunnelEnded",
 ]
 
+
+CREDENTIALS_FAILED: Final = "credentials cannot be used"
+"""How the outcome of a dial begins whose cause the worker must not know."""
 
 # --- commands: host to egress process -------------------------------------------------------------------------------
 
@@ -75,6 +80,13 @@ class EgressReady(IpcMessage, frozen=True, kw_only=True):
     """Everything is imported."""
 
     pid: int
+
+
+class DoorsFailed(IpcMessage, frozen=True, kw_only=True):
+    """A worker in a jail cannot be served: its first trapped call would fail, or wait for ever."""
+
+    worker_id: int
+    error: str
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -233,7 +245,7 @@ class TunnelEnded(IpcMessage, frozen=True, kw_only=True):
 
 
 EgressHostMessage: TypeAlias = StartEgress | AddWorker | RemoveWorker
-EgressEvent: TypeAlias = EgressReady | Audited
+EgressEvent: TypeAlias = EgressReady | Audited | DoorsFailed
 EgressAsk: TypeAlias = Jailed | Dial | CancelDial | StartTls | EndTunnel
 EgressReply: TypeAlias = Dialed | DialFailed | TunnelEnded
 EgressMessage: TypeAlias = EgressHostMessage | EgressEvent | EgressAsk | EgressReply

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 import msgspec
 
@@ -19,7 +20,10 @@ from longshore.errors import (
     UsageError,
 )
 
-__all__ = ["Attempt", "Failure", "failure_of", "to_error"]
+__all__ = ["RULE_OF_HOST", "Attempt", "Failure", "failure_of", "to_error"]
+
+RULE_OF_HOST: Final = "set by the host"
+"""What stands for the rule of a ``PolicyDenied`` in a worker."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -96,7 +100,7 @@ def to_error(failure: Failure) -> SocketError:
                 timeout_s=failure.timeout_s,
             )
         case "PolicyDenied":
-            error = PolicyDenied(message, address=address, rule="set by the host")
+            error = PolicyDenied(message, address=address, rule=RULE_OF_HOST)
         case "TlsError":
             error = TlsError(
                 message,

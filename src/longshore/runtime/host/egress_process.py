@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from longshore.proto.ipc.egress import AddWorker, Audited, EgressReady, RemoveWorker
+from longshore.proto.ipc.egress import AddWorker, Audited, DoorsFailed, EgressReady, RemoveWorker
 from longshore.runtime.host.child_process import ChildProcess
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["EGRESS_COMMAND", "EgressProcess"]
 
 EGRESS_COMMAND = (sys.executable, "-P", "-m", "longshore.egress")
 
-EgressEvent = EgressReady | Audited
+EgressEvent = EgressReady | Audited | DoorsFailed
 
 
 class EgressProcess:

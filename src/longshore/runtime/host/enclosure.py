@@ -14,6 +14,7 @@ from longshore.runtime.host.events import Enclosed
 from longshore.runtime.host.jail import make_plan
 from longshore.runtime.host.surroundings import look_around
 from longshore.sandbox.cgroup import find_groups
+from longshore.sandbox.probe import ProbeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,6 +48,13 @@ class Enclosure:
 
     def refusal(self, config: WorkerConfig) -> str:
         """Return why a configuration cannot be run on this system; empty when it can."""
+        if config.sandbox.isolation != "off" and "/" in {config.project_dir, config.module_root}:
+            return "the project lies in '/', and no worker may see all of that: give it a folder of its own"
+        if config.sandbox.isolation != "off":
+            try:
+                _ = self._layers
+            except ProbeError as exc:
+                return str(exc)
         lacking = self._layers.lacking() if config.sandbox.isolation == "required" else ()
         if not lacking:
             return ""

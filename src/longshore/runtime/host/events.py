@@ -74,6 +74,15 @@ class EgressLost:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateNotice:
+    """A certificate that the configuration names expires soon, has expired, or cannot be used; said once a day."""
+
+    key_path: str
+    """Where in the configuration it is named."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStarting:
     """A worker process was asked for."""
 
@@ -227,6 +236,7 @@ HostEvent: TypeAlias = (
     | PortTaken
     | Enclosed
     | EgressLost
+    | CertificateNotice
     | WorkerStarting
     | WorkerReady
     | Serving

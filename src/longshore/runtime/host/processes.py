@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from longshore.config.model import WorkerConfig
-    from longshore.proto.ipc.egress import Audited, StartEgress
+    from longshore.proto.ipc.egress import Audited, DoorsFailed, StartEgress
     from longshore.proto.ipc.jail import JailPlan
     from longshore.proto.ipc.messages import Exited, Forked, ForkFailed
     from longshore.runtime.host.egress_process import EgressEvent
@@ -45,7 +45,7 @@ class HostProcesses:
 
     def __init__(
         self,
-        on_event: Callable[[Forked | ForkFailed | Exited | Audited], None],
+        on_event: Callable[[Forked | ForkFailed | Exited | DoorsFailed | Audited], None],
         on_zygote_lost: Callable[[], None],
         on_egress_lost: Callable[[], None],
         on_failure: Callable[[str], None],
@@ -95,7 +95,11 @@ class HostProcesses:
         assert self._zygote is not None
         assert self._egress is not None
         with self._egress.add_worker(worker_id, config, own_addresses) as egress:
-            return self._zygote.fork(worker_id, egress, jail)
+            try:
+                return self._zygote.fork(worker_id, egress, jail)
+            except BaseException:
+                self.forget(worker_id)
+                raise
 
     def kill(self, worker_id: int, number: int) -> None:
         """Send a signal to a worker."""

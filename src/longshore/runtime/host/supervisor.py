@@ -22,7 +22,8 @@ from longshore.aio.tasks import spawn
 from longshore.credentials.errors import CredentialError
 from longshore.credentials.store import open_store
 from longshore.net.fdpass import close_all
-from longshore.proto.ipc.egress import Audited, StartEgress
+from longshore.proto.ipc.egress import Audited, DoorsFailed, StartEgress
+from longshore.proto.ipc.frames import FrameError
 from longshore.proto.ipc.messages import (
     BootFailed,
     Drain,
@@ -40,6 +41,7 @@ from longshore.runtime.host import lifecycle_model as lc
 from longshore.runtime.host.auto_reload import AutoReload
 from longshore.runtime.host.cron_timer import CronTimer, wall_clock
 from longshore.runtime.host.enclosure import Enclosure
+from longshore.runtime.host.expiry import ExpiryWatch
 from longshore.runtime.host.handover import HandOverDesk
 from longshore.runtime.host.lifecycle import HostState
 from longshore.runtime.host.listener import ListenError, open_listeners
@@ -99,6 +101,7 @@ class Supervisor:
         self._credentials: CredentialStore | None = None
         self._processes: HostProcesses | None = None
         self._crons: CronTimer | None = None
+        self._expiry: ExpiryWatch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Future[int] | None = None
 
@@ -137,6 +140,8 @@ class Supervisor:
             if not self._accepts(config):
                 return
             self._config = config
+            if self._expiry is not None:
+                self._expiry.watch(config, is_told=self._options.is_dev)
             if self._crons is not None and self._options.fires_crons:
                 self._crons.set(config.crons)
         if self._processes is not None:
@@ -177,6 +182,11 @@ class Supervisor:
         if self._options.fires_crons:
             self._crons.set(self._config.crons)
         assert self._processes is not None
+        assert self._credentials is not None
+        self._expiry = ExpiryWatch(
+            self._credentials, lambda notice: self._sink(said.CertificateNotice(notice.key_path, notice.message))
+        )
+        self._expiry.watch(self._config, is_told=self._options.is_dev)  # there the head of the output says it
         if self._processes.start():
             self._feed(lc.Begin())
 
@@ -233,6 +243,8 @@ class Supervisor:
             self._timer.cancel()
         if self._crons is not None:
             self._crons.close()
+        if self._expiry is not None:
+            self._expiry.close()
         for task in self._background:
             task.cancel()
         if self._listeners is not None:
@@ -279,7 +291,7 @@ class Supervisor:
         deadline = self._state.deadline()
         self._timer = None if deadline is None else self._loop.call_at(deadline, self._feed, lc.TimePassed())
 
-    def _on_process(self, message: Forked | ForkFailed | Exited | Audited) -> None:
+    def _on_process(self, message: Forked | ForkFailed | Exited | DoorsFailed | Audited) -> None:
         match message:
             case Forked(worker_id=worker_id, pid=pid):
                 if (link := self._links.get(worker_id)) is not None:
@@ -291,6 +303,9 @@ class Supervisor:
                 self._run_beside(self._worker_ended(worker_id, EXIT_INTERNAL), "longshore fork failed")
             case Exited(worker_id=worker_id, code=code):
                 self._run_beside(self._worker_ended(worker_id, code), "longshore worker ended")
+            case DoorsFailed(worker_id=worker_id, error=error):
+                self._reports[worker_id] = silent_failure(f"no connections for worker {worker_id}: {error}")
+                self._kill(worker_id)
             case Audited(record=record):
                 self._sink(said.Audited(record))
 
@@ -402,10 +417,13 @@ class Supervisor:
             config = broken_config(config, self._failure or silent_failure("the worker cannot be run"))
         try:
             self._launch(action, config)
-        except (OSError, CredentialError) as exc:
+        except (OSError, CredentialError, FrameError) as exc:
             reason = f"no channel for worker {worker_id}: {exc.strerror}" if isinstance(exc, OSError) else str(exc)
             self._reports[worker_id] = silent_failure(reason)
-            self._loop.call_soon(self._feed, lc.WorkerEnded(worker_id, EXIT_INTERNAL))
+            if worker_id in self._links:  # there is a process, which waits to be told what to be
+                self._kill(worker_id)
+            else:
+                self._loop.call_soon(self._feed, lc.WorkerEnded(worker_id, EXIT_INTERNAL))
         else:
             self._sink(said.WorkerStarting(worker_id))
 

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["interpreter_paths", "look_around", "secret_paths"]
 
-_SECRET_FILES: Final = (".dev.vars*", ".env*")
+_SECRET_FILES: Final = (
+    ".dev.vars*",
+    ".env*",
+    # Of other programs, which keep passwords and tokens in them.
+    ".git-credentials",
+    ".netrc",
+    ".npmrc",
+    ".pgpass",
+    ".pypirc",
+)
+_SECRET_FOLDERS: Final = frozenset({".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh"})
 # Large, and nobody keeps secrets for a worker there.
 _UNSEARCHED: Final = frozenset({".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", "site-packages"})
 # Some 50 ms on a cold disk. The upper folders come first; a project with more files than this is no project but
@@ -75,9 +85,12 @@ def _secret_files(folder: str) -> Iterator[str]:
         searched += len(names)
         if searched > _MOST_SEARCHED:
             return
-        folders[:] = [name for name in folders if name not in _UNSEARCHED]
         secret = [name for name in names if any(fnmatch(name, pattern) for pattern in _SECRET_FILES)]
+        secret += [name for name in folders if name in _SECRET_FOLDERS]
+        if os.path.isfile(os.path.join(place, ".git/config")):
+            secret.append(".git/config")  # addresses of remotes, which may hold a token
         yield from (os.path.join(place, name) for name in secret)
+        folders[:] = [name for name in folders if name not in _UNSEARCHED | _SECRET_FOLDERS]
 
 
 def _named(variables: Mapping[str, str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from longshore.core.info import Timings
 from longshore.errors import PolicyDenied
+from longshore.proto.ipc.failure import RULE_OF_HOST
 from longshore.proto.ipc.messages import ConnectionClosed, ConnectionOpened
 from longshore.workers._context import current_request_id
 
@@ -116,8 +117,8 @@ def describe(error: BaseException) -> str:
     """Return an error in one line."""
     text = str(error).strip() or type(error).__name__
     first = text.splitlines()[0]
-    if isinstance(error, PolicyDenied):
-        # The worker is told that it is blocked; by which rule is for whoever runs it.
+    if isinstance(error, PolicyDenied) and error.rule != RULE_OF_HOST:
+        # The worker is told that it is blocked; by which rule is for whoever runs it. The host says so itself.
         default = error.rule.removeprefix("default: ")
         return f"{first}: {default if default != error.rule else f'the rule {error.rule!r} in deny'}"
     return first

@@ -6,6 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from longshore.proto.ipc.frames import FrameError
+from longshore.proto.ipc.messages import (
+    ConnectionClosed,
+    ConnectionOpened,
+    HandlerFailed,
+    LogLine,
+    RequestFinished,
+    ScheduledFinished,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,6 +23,11 @@ if TYPE_CHECKING:
     from longshore.proto.ipc.messages import WorkerMessage
 
 __all__ = ["ChannelReporter"]
+
+# What only tells something; without the rest the host would not know how the worker is.
+_DROPPED = (RequestFinished, ConnectionOpened, ConnectionClosed, HandlerFailed, ScheduledFinished, LogLine)
+# A host that is stopped must not cost the worker its memory.
+_MOST_UNSENT_BYTES = 1 << 20
 
 
 class ChannelReporter:
@@ -29,6 +42,7 @@ class ChannelReporter:
         self._channel = channel
         self._loop = loop
         self._thread_id = threading.get_ident()
+        self._dropped = 0
 
     @property
     def is_open(self) -> bool:
@@ -45,6 +59,17 @@ class ChannelReporter:
         except RuntimeError:  # the loop is closed: the process ends
             pass
 
+    def _has_room(self) -> bool:
+        """Say whether a message may wait for the host; one that may not is counted, and told of later."""
+        if self._channel.unsent_bytes > _MOST_UNSENT_BYTES:
+            self._dropped += 1
+            return False
+        if self._dropped:
+            text = f"{self._dropped} lines and events of this worker are lost: the host did not read"
+            self._dropped = 0
+            self._channel.send(LogLine(level="warning", text=text, logger="longshore"))
+        return True
+
     def send_at_once(self, message: WorkerMessage) -> None:
         """Pass ``message`` on from another thread though the loop may be blocked. Never raises."""
         try:
@@ -54,6 +79,8 @@ class ChannelReporter:
 
     def send_with(self, message: WorkerMessage, fds: Sequence[int] = ()) -> None:
         """Pass ``message`` on with duplicates of ``fds``; only in the thread of the loop. Never raises."""
+        if isinstance(message, _DROPPED) and not self._has_room():
+            return
         try:
             self._channel.send(message, fds)
         except (FrameError, OSError):  # too long for a frame, or no descriptor is free: there is nobody to tell
