@@ -12,8 +12,12 @@ import socket
 import struct
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from tests.egress.behaviours import HOST, LIBC, inet, name_of, raw_connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SO_NETNS_COOKIE = 71
 MSG_FASTOPEN = 0x20000000
@@ -303,7 +307,7 @@ def use_odd_socket(fd: int) -> list[str]:
     with socket.socket(fileno=fd) as sock:
         vsock = struct.pack("=HHIIi", socket.AF_VSOCK, 0, 1, 1, 0)
         libc = ctypes.CDLL(None, use_errno=True)
-        calls = (
+        calls: tuple[Callable[[], int], ...] = (
             lambda: libc.connect(sock.fileno(), vsock, len(vsock)),
             lambda: libc.bind(sock.fileno(), vsock, len(vsock)),
             lambda: libc.listen(sock.fileno(), 1),
@@ -311,10 +315,10 @@ def use_odd_socket(fd: int) -> list[str]:
         return [errno.errorcode[ctypes.get_errno()] if call() else "done" for call in calls]
 
 
-def serve_inside() -> None:
+def serve_inside(_: object) -> None:
     """Serve one client."""
     with socket.create_server(("0.0.0.0", 0)) as server:
-        print(server.getsockname()[1], flush=True)
+        print(server.getsockname()[1], flush=True)  # noqa: T201 - for the test
         client, _ = server.accept()
         with client:
             client.sendall(b"inside")

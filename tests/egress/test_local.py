@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -61,7 +61,12 @@ async def test_what_is_under_way_in_the_end_fails() -> None:
 async def test_a_look_up_under_way_ends_with_it() -> None:
     egress = LocalEgress(make_config(), request_id=str, via=str)
     free = threading.Event()
-    egress._context.resolver._get_addresses = lambda *_, **__: free.wait() and []
+
+    def get_addresses(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        free.wait()
+        return []
+
+    egress._context.resolver._get_addresses = get_addresses
     dialing = asyncio.create_task(egress.dialer.dial(request("name.example:1")))
     await settled()
     egress.abort()

@@ -391,7 +391,7 @@ async def test_a_socket_of_another_kind_is_not_taken_for_one_of_unix() -> None:
 
 async def test_connections_within_the_worker_for_connect() -> None:
     rig = Rig()
-    async with rig.worker(escapes.serve_inside) as process:
+    async with rig.worker("tests.egress.escapes:serve_inside") as process:
         assert process.stdout is not None
         port = int(await process.stdout.readline())
         assert rig.door is not None

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from longshore.aio.tasks import spawn
+from longshore.egress.names import Destination
 from longshore.egress.trap_caller import GoneError, begin_connect, family_of, is_blocking
 from longshore.egress.trap_decision import denial_errno, limit_errno, outcome, to_loopback
 from longshore.egress.trap_waiting import GAVE_UP
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from longshore.egress.audit import Entry
     from longshore.egress.context import WorkerContext
     from longshore.egress.gate import Permit
-    from longshore.egress.names import Destination
     from longshore.egress.trap_caller import Trapped
     from longshore.egress.trap_waiting import Waiting
     from longshore.sandbox.structs import Notification, Peer
@@ -84,8 +84,8 @@ class Outbound:
         attempt = self._judge(peer)
         if isinstance(attempt, int):
             return attempt
-        if attempt.destination.binding is not None:
-            return self._lead_to_relay(call, attempt, attempt.destination.binding, sock)
+        if isinstance(attempt, Destination):
+            return self._lead_to_relay(call, peer, attempt, sock)
         try:
             permit = self._context.gate.try_admit()
         except LimitExceeded as exc:
@@ -96,18 +96,20 @@ class Outbound:
             return None
         return self._start(call, attempt, permit, sock)
 
-    def _judge(self, peer: Peer) -> _Attempt | int:
-        """Return what is to be connected, or the errno of a refusal, which is in the audit log then."""
+    def _judge(self, peer: Peer) -> _Attempt | Destination | int:
+        """Return what is to be connected, or the errno of a refusal, which is in the audit log then.
+
+        What a binding stands for is judged by the relay.
+        """
         context, ip = self._context, to_loopback(peer.ip)
         destination = context.names.destination(ip)
         if destination is None:
             entry = context.audit.begin(name=str(ip), port=peer.port, via="socket")
             entry.failed("synthetic address without a name")
             return errno.EHOSTUNREACH
-        binding = destination.binding or ""
-        entry = context.audit.begin(name=destination.hostname, port=peer.port, via="socket", binding=binding)
-        if binding:
-            return _Attempt(entry, destination, peer.port, "")  # its operator allowed it
+        if destination.binding is not None:
+            return destination
+        entry = context.audit.begin(name=destination.hostname, port=peer.port, via="socket")
         also = (*destination.also, "localhost") if ip.is_loopback else destination.also
         verdict = context.judge.judge(destination.ip, peer.port, hostname=destination.hostname, also=also)
         if verdict.is_allowed:
@@ -115,18 +117,22 @@ class Outbound:
         entry.denied(verdict.rule, address=format_address(destination.ip, peer.port), outcome=verdict.outcome)
         return denial_errno(verdict)
 
-    def _lead_to_relay(self, call: Notification, attempt: _Attempt, binding: str, sock: socket.socket) -> int | None:
+    def _lead_to_relay(
+        self, call: Notification, peer: Peer, destination: Destination, sock: socket.socket
+    ) -> int | None:
         """Connect to the relay, which admits and audits the connection that it makes then; a failure here is ours."""
         try:
             mine = sock if self._trapped.is_outside(sock) else self._move_outside(call, sock)
             try:
-                code = begin_connect(mine, self._relay_sockaddr(binding, mine))
+                code = begin_connect(mine, self._relay_sockaddr(destination.binding or "", mine))
             except BaseException:
                 if mine is not sock:
                     mine.close()
                 raise
         except OSError as exc:
-            attempt.entry.failed(outcome(exc.errno or errno.EIO))
+            name, binding = destination.hostname, destination.binding or ""
+            entry = self._context.audit.begin(name=name, port=peer.port, via="socket", binding=binding)
+            entry.failed(outcome(exc.errno or errno.EIO))
             raise
         if code == errno.EALREADY:
             self._waiting.add(call, mine, None)

@@ -213,14 +213,16 @@ def _write_file(path: str, file: JailFile) -> None:
 
 def _hide(paths: Iterable[str]) -> None:
     """Mount something empty over each path."""
+    folder, file = f"{_ROOT}/.folder", JailFile(path="/.file", text="", mode=0o444)
+    os.mkdir(folder, 0o555)
+    _write_file(_ROOT + file.path, file)
     for path in paths:
         if os.path.isdir(_ROOT + path):
-            source = f"{_ROOT}/.folder"
-            os.mkdir(source, 0o555)
-            _attach_read_only(source, path)
-            os.rmdir(source)
+            _attach_read_only(folder, path)
         elif os.path.lexists(_ROOT + path):
-            _make_files([JailFile(path=path, text="", mode=0o444)])
+            _attach_read_only(_ROOT + file.path, path)
+    os.rmdir(folder)  # the mounts keep both
+    os.unlink(_ROOT + file.path)
 
 
 def _attach_read_only(source: str, path: str) -> None:
