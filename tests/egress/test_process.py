@@ -10,16 +10,18 @@ import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from longshore.config.model import NetworkRules
+from longshore.egress import process
 from longshore.egress.client import BrokerDialer
 from longshore.errors import PolicyDenied, SocketError
 from longshore.net.channel import Channel
-from longshore.proto.ipc.egress import AddWorker, Audited, EgressReady, RemoveWorker, StartEgress
+from longshore.proto.ipc.egress import AddWorker, Audited, AuditRecord, EgressReady, RemoveWorker, StartEgress
 from longshore.testing import StreamDriver
 from tests.egress.broker_rig import make_config, request
 from tests.net.test_connect import silent_port
@@ -27,9 +29,7 @@ from tests.testing.raw import RawServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
-    from longshore.proto.ipc.egress import AuditRecord
 
 COMMAND = (sys.executable, "-P", "-m", "longshore.egress")
 
@@ -217,3 +217,37 @@ def test_a_host_that_never_starts_it(first: bytes | RemoveWorker) -> None:
     else:
         assert process.returncode == 70
         assert b"the first message must be StartEgress, not RemoveWorker" in errors
+
+
+async def test_a_host_that_does_not_read_costs_no_memory_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process, "_MOST_UNSENT_BYTES", 10_000)
+    mine, its = socket.socketpair()
+    ours, theirs = Channel(mine), Channel(its)
+    serving = process.EgressProcess(ours)
+    record = AuditRecord(event="deny", worker="shop", worker_id=1, detail="x" * 1000)
+    for _ in range(1000):
+        serving._untold.append(record)
+        serving._tell_now()
+        await asyncio.sleep(0)
+    assert ours.unsent_bytes < 20_000
+    lost = serving._dropped
+    assert lost > 0
+    for _ in range(1000 - lost):
+        assert await theirs.receive() == (Audited(record=record), [])
+    serving._untold.append(record)
+    serving._tell_now()
+    assert await theirs.receive() == (Audited(record=record), [])
+    assert f"the host has missed {lost} records of the audit log" in caplog.text
+    assert serving._telling is None
+    ours.close()
+    theirs.close()
+
+
+async def test_it_may_open_as_many_files_as_the_system_lets_it(tmp_path: Path) -> None:
+    async with egress(tmp_path) as host:
+        limits = await asyncio.to_thread(Path(f"/proc/{host.process.pid}/limits").read_text)
+        (line,) = [each for each in limits.splitlines() if each.startswith("Max open files")]
+        soft, hard = line.split()[3:5]
+        assert soft == hard

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from longshore.core.tls_options import TlsRequest
 from longshore.egress import tunnel as tunnel_module
 from longshore.egress.tunnel import open_tunnel
+from longshore.egress.tunnel_flow import Flow
 from longshore.errors import ClosedError, ConnectTimeout, ResetError, SocketError, TlsError
 from longshore.testing import STREAM_CHECKS, StreamCheck, StreamDriver, run_check
 from tests.egress.tunnels import request, tunnel_scene
@@ -292,3 +293,36 @@ async def test_the_last_flight_of_the_handshake_is_not_held_back() -> None:
     async with tunnel_scene() as scene:  # the peer's handshake ends with our last flight
         await scene.peer.send(b"220 ready")
         assert await StreamDriver(scene.stream).receive() == b"220 ready"
+
+
+class Endless:
+    """A source that always has more, and a sink that always has room."""
+
+    def __init__(self, pieces: int) -> None:
+        self.left = pieces
+        self.taken = 0
+
+    def try_read_into(self, buffer: memoryview) -> int:
+        self.left -= 1
+        return 1 if self.left >= 0 else 0
+
+    def try_write(self, data: memoryview) -> int:
+        self.taken += len(data)
+        return len(data)
+
+
+async def test_a_flow_that_never_has_to_wait_lets_others_have_their_turn() -> None:
+    ended: list[bool] = []
+    endless: Any = Endless(100)
+
+    def go_on() -> None:
+        ended.append(flow.run())
+
+    flow = Flow(endless, endless, go_on)
+    go_on()
+    others = 0
+    while not ended[-1]:
+        await asyncio.sleep(0)
+        others += 1
+    assert endless.taken == 100
+    assert others >= 10
