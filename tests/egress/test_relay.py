@@ -11,6 +11,7 @@ import pytest
 
 from longshore.config.model import EgressBinding, WorkerConfig
 from longshore.core.private_names import private_name
+from longshore.credentials.kinds import Kind
 from longshore.credentials.store import CredentialStore
 from longshore.egress import relay as relay_module
 from longshore.egress.contexts import ContextMaker
@@ -253,3 +254,36 @@ async def test_the_context_of_a_worker_knows_its_private_names(tmp_path: Path) -
     assert destination.binding == "PAY"
     context.gate.close()
     flows.close()
+
+
+async def test_a_driver_that_leaves_the_port_to_connect_is_known_too(tmp_path: Path, ca: trustme.CA) -> None:
+    async with scene(tmp_path, ca, "127.0.0.1:1") as here:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.IPPROTO_IP, relay_module._IP_BIND_ADDRESS_NO_PORT, 1)
+            here.relay.expect("PAY", sock)
+            assert sock.getsockname()[1] in here.relay._expected
+            assert 0 not in here.relay._expected
+
+
+async def test_more_connections_than_there_may_be(
+    tmp_path: Path, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "MAX_RELAYED", 1)
+    async with scene(tmp_path, ca, "127.0.0.1:1") as here:
+        with socket.socket() as first, socket.socket() as second:
+            here.relay.expect("PAY", first)
+            with pytest.raises(OSError, match="1 connections are relayed already"):
+                here.relay.expect("PAY", second)
+
+
+async def test_the_operator_is_told_why_credentials_cannot_be_used(
+    tmp_path: Path, ca: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RawServer() as server:
+        async with scene(tmp_path, ca, server.address) as here:
+            CredentialStore(tmp_path / "store").remove(Kind.CA, "corp")
+            async with await here.connect() as driver:
+                assert await driver.receive_until_end() == (b"", "reset")
+                (await server.accept()).close()
+    assert "TLS of the binding 'PAY' of worker 'shop' failed: " in caplog.text
+    assert "corp" in caplog.text

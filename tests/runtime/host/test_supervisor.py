@@ -16,6 +16,7 @@ import pytest
 
 from longshore.aio.tasks import spawn
 from longshore.config.model import SandboxSettings, TlsSettings
+from longshore.proto.ipc.egress import DoorsFailed
 from longshore.proto.ipc.messages import RequestFinished
 from longshore.runtime.host import events as said
 from longshore.runtime.host.options import HostOptions
@@ -250,3 +251,15 @@ async def test_certificates_are_looked_at_when_it_begins(tmp_path: Path) -> None
         assert await host.ended == 3
     (notice,) = [event for event in host.events if isinstance(event, said.CertificateNotice)]
     assert notice.key_path == "tls.ca[0]"
+
+
+async def test_a_worker_that_cannot_be_served_is_replaced_with_the_reason(tmp_path: Path) -> None:
+    async with running(worker_config(tmp_path, WORKER)) as host:
+        await host.until(said.WorkerReady)
+        host.supervisor._on_process(DoorsFailed(worker_id=1, error="too many open files"))
+        await host.until(said.WorkerExited)
+        exited = next(event for event in host.events if isinstance(event, said.WorkerExited))
+        assert (exited.worker_id, exited.code) == (1, -9)
+        await host.until(said.WorkerReady, 2)
+        host.supervisor.stop()
+        assert await host.ended == 0
