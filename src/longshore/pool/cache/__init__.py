@@ -1,0 +1,1 @@
+"""Results of reads, kept until a write makes them wrong."""
