@@ -49,7 +49,7 @@ PURE = (
     "egress/ask.py",
     "egress/dns_messages.py",
     "egress/dns_policy.py",
-    "egress/dns_rate.py",
+    "egress/token_bucket.py",
     "egress/judge.py",
     "egress/limits.py",
     "egress/names.py",

@@ -79,6 +79,19 @@ def test_what_no_worker_may_do_is_a_refuse() -> None:
     ]
 
 
+def test_refusals_do_not_fill_the_disk_and_are_counted() -> None:
+    book = Book()
+    for _ in range(1_000):
+        book.audit.refuse("bind")
+    written = len(book.records)
+    assert written == 100
+    book.now += 5
+    book.audit.refuse("bind")
+    book.audit.refuse("bind")
+    details = [each.detail for each in book.records[written:]]
+    assert details == ["bind (900 refusals before this one are not in the log)", "bind"]
+
+
 def test_only_the_first_outcome_counts() -> None:
     book = Book()
     error = LimitExceeded("words", limit="bytes", value=1)

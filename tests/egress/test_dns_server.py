@@ -14,7 +14,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from longshore.egress.dns_rate import QueryRate
+from longshore.egress.token_bucket import TokenBucket
 from longshore.egress.dns_server import NameServer
 from tests.egress.name_rig import NameService, make_context
 from tests.sweep import Attempt, sweep
@@ -205,7 +205,7 @@ async def test_there_are_only_so_many_open_questions_and_more_fail_at_once() -> 
 
 async def test_beyond_its_rate_a_worker_waits_and_nothing_is_lost() -> None:
     async with server(make_context()) as (made, client):
-        made._rate = QueryRate(100.0, 1, monotonic())
+        made._rate = TokenBucket(100.0, 1, monotonic())
         reader, writer = await client.stream()
         for _ in range(4):
             client.send(dns.message.make_query("localhost", "A").to_wire())

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from longshore.egress.token_bucket import TokenBucket
 from longshore.proto.ipc.egress import AuditRecord
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ AuditWriter: TypeAlias = Callable[[AuditRecord], None]
 """Takes a record; must neither block nor raise."""
 
 BLOCKED: Final = "blocked by policy"
+
+# A refusal costs a worker nothing; that it tries again and again is said in numbers, so that it cannot fill the disk.
+_REFUSALS_PER_S: Final = 1.0
+_REFUSALS_AT_ONCE: Final = 100
 
 _logger = logging.getLogger(__name__)
 
@@ -64,6 +69,8 @@ class Audit:
         self._write = write
         self._stamp = stamp
         self._count = 0
+        self._refusals = TokenBucket(_REFUSALS_PER_S, _REFUSALS_AT_ONCE, clock())
+        self._unwritten = 0
 
     def begin(self, *, name: str, port: int, via: str, request_id: str = "", binding: str = "") -> Entry:
         """Return the entry of a new dial; nothing is written before its outcome is known.
@@ -84,7 +91,14 @@ class Audit:
         Args:
             operation: what, in one word where it has one: ``"listen"``, ``"bind"``, ``"disconnect"``, ``"ioctl"``.
             detail: with what, where that is known.
+
+        Of many in a short time some are not written; the next one that is says how many.
         """
+        if self._refusals.take(self.clock()):
+            self._unwritten += 1
+            return
+        unwritten, self._unwritten = self._unwritten, 0
+        text = f"{operation}: {detail}" if detail else operation
         self.write(
             AuditRecord(
                 time=self._stamp(),
@@ -92,7 +106,7 @@ class Audit:
                 worker=self.worker,
                 worker_id=self.worker_id,
                 outcome="not permitted",
-                detail=f"{operation}: {detail}" if detail else operation,
+                detail=f"{text} ({unwritten} refusals before this one are not in the log)" if unwritten else text,
             )
         )
 

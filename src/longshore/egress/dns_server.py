@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from longshore.aio.tasks import spawn
 from longshore.egress.dns_desk import NameDesk
 from longshore.egress.dns_messages import MAX_QUERY_BYTES, NotAQuery, Unanswerable, failure, parse_query, to_wire
-from longshore.egress.dns_rate import QueryRate
+from longshore.egress.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     import socket
@@ -73,7 +73,7 @@ class NameServer:
         self._udp = udp
         self._tcp = tcp
         self._stream_idle_s = stream_idle_s
-        self._rate = QueryRate(queries_per_s, _BURST, monotonic())
+        self._rate = TokenBucket(queries_per_s, _BURST, monotonic())
         self._tasks: set[asyncio.Task[None]] = set()
         self._streams = 0
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}

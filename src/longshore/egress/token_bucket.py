@@ -1,11 +1,11 @@
-"""``QueryRate``: how many questions a worker may ask (PURE)."""
+"""``TokenBucket``: how often something may happen (PURE)."""
 
 from __future__ import annotations
 
-__all__ = ["QueryRate"]
+__all__ = ["TokenBucket"]
 
 
-class QueryRate:
+class TokenBucket:
     """A token bucket.
 
     Args:
