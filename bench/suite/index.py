@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.suite import bulk, dial, echo, flights, http, idle, sandbox
+from bench.suite import bulk, dial, echo, flights, http, idle, pool, pool_cache, pool_worker, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,9 @@ _MAKERS: Mapping[str, Callable[[Scale], Bench]] = {
     "http-socket": http.make_http_socket,
     "cold": http.make_cold,
     "sandbox": sandbox.make,
+    "pool": pool.make,
+    "pool-cache": pool_cache.make,
+    "pool-worker": pool_worker.make,
 }
 
 NAMES = tuple(_MAKERS)

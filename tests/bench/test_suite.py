@@ -9,7 +9,13 @@ from bench.suite import NAMES, bench_named
 from bench.suite.roster import contenders_for
 
 _SERVERS = {"uvicorn", "workerd"}
-_PEERS = {"http": _SERVERS, "http-socket": _SERVERS, "cold": _SERVERS, "sandbox": {"outside"}}
+_PEERS = {
+    "http": _SERVERS,
+    "http-socket": _SERVERS,
+    "cold": _SERVERS,
+    "sandbox": {"outside"},
+    "pool-worker": {"pgbouncer"},
+}
 SCALES = [Scale(), Scale(is_quick=True)]
 
 

@@ -73,6 +73,7 @@ ALL: tuple[events.HostEvent, ...] = (
     events.Listening(("http://localhost:8787",)),
     events.Enclosed("auto", ("user", "seccomp"), (("cgroup", "not writable", "no bounds"),)),
     events.EgressLost(),
+    events.PoolLost(),
     events.CertificateNotice("egress.BILLING.ca", "the CA 'partner' expired on 2026-01-01"),
     events.Audited(AuditRecord(event="deny", worker="shop", worker_id=1, name="10.0.0.5", port=80, rule="private")),
     events.Serving(("http://localhost:8787",)),

@@ -103,8 +103,8 @@ audit log      audit.jsonl
 metrics        127.0.0.1:9464
 
 Binding        Resource      Value
-env.DB         Hyperdrive    postgres://u:(hidden)@db.internal:5432/d?sslpassword=…
-env.ODD        Hyperdrive    (hidden)
+env.DB         Hyperdrive    postgres://u:(hidden)@db.internal:5432/d?sslpassword=…, pool of 20, cached 60 s
+env.ODD        Hyperdrive    (hidden), direct
 env.BILLING    Egress        billing.example:443, STARTTLS, trusts billing, certificate shop
 env.PLAIN      Egress        [::1]:7, plain
 env.PARTNER    Certificate   shop
@@ -214,8 +214,15 @@ def test_json_has_the_names_of_the_model_and_no_secret() -> None:
     assert values["secrets"] == {"API_KEY": "(hidden)"}
     assert values["vars"] == CONFIG.vars
     assert values["hyperdrive"] == [
-        {"binding": "DB", "connection_string": "postgres://u:(hidden)@db.internal:5432/d?sslpassword=…"},
-        {"binding": "ODD", "connection_string": "(hidden)"},
+        {
+            "binding": "DB",
+            "connection_string": "postgres://u:(hidden)@db.internal:5432/d?sslpassword=…",
+            "mode": "transaction",
+            "origin_connection_limit": 20,
+            "caching": {"disabled": False, "max_age": 60.0, "stale_while_revalidate": 15.0},
+            "mtls": {"sslmode": None, "ca_certificate_id": None, "mtls_certificate_id": None},
+        },
+        {**values["hyperdrive"][0], "binding": "ODD", "connection_string": "(hidden)"},
     ]
     assert values["notices"][0] == {
         "key_path": "kv_namespaces",

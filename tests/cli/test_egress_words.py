@@ -112,7 +112,7 @@ def test_the_advice_keeps_what_is_allowed_already(allowing: Allowing, words: str
 
 
 def test_the_advice_follows_the_configuration() -> None:
-    database = HyperdriveBinding(binding="DB", connection_string="postgres://a:b@10.0.0.9/x")
+    database = HyperdriveBinding(binding="DB", connection_string="mysql://a:b@10.0.0.9/x")
     config = WorkerConfig(
         name="shop",
         main="/shop/entry.py",
@@ -121,7 +121,7 @@ def test_the_advice_follows_the_configuration() -> None:
         file="/shop/longshore.toml",
         environment="dev",
         hyperdrive=(database,),
-        network=NetworkRules(allow=("public", "10.0.0.9:5432")),
+        network=NetworkRules(allow=("public", "10.0.0.9:3306")),
     )
     assert Allowing.of(config) == Allowing("longshore.toml", "dev", ("public",))
     renderer = DevRenderer()

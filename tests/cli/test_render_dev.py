@@ -73,6 +73,10 @@ CASES: list[tuple[events.HostEvent, list[str]]] = [
         events.EgressLost(),
         ["error: the process that makes connections ended; it is started anew, with the workers"],
     ),
+    (
+        events.PoolLost(),
+        ["error: the process that keeps connections to databases ended; it is started anew, sessions were broken"],
+    ),
     (events.Stopped(0), []),
 ]
 

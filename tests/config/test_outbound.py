@@ -113,7 +113,7 @@ def test_an_empty_file_has_the_defaults_of_the_model() -> None:
     assert (config.egress, config.mtls_certificates, config.serve.audit_log) == ((), (), None)
 
 
-def test_a_database_that_is_declared_may_be_reached() -> None:
+def test_a_declared_database_may_be_reached_unless_the_pool_does_it() -> None:
     text = """
 network.allow = ["db.internal:5432"]
 network.deny = ["127.0.0.1"]
@@ -128,7 +128,7 @@ binding = "C"
 connection_string = "postgres://u:p@127.0.0.1:6543/d"
 """
     rules = config_of(text).network
-    assert rules == NetworkRules(allow=("db.internal:5432", "[::1]:3306", "127.0.0.1:6543"), deny=("127.0.0.1",))
+    assert rules == NetworkRules(allow=("db.internal:5432", "[::1]:3306"), deny=("127.0.0.1",))
     EgressPolicy(rules.allow, rules.deny)
 
 

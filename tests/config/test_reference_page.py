@@ -52,7 +52,7 @@ def test_the_complete_file_runs(tmp_path: Path) -> None:
     project = make_project(tmp_path, COMPLETE, __dev__vars="API_KEY=x")
     dev = load(project, is_dev=True)
     assert (dev.environment, dev.network.deny) == ("dev", ("*.ads.example",))
-    assert dev.network.allow == ("public", "private", "localhost:5432")
+    assert dev.network.allow == ("public", "private")
     assert (dev.secrets, [each.binding for each in dev.hyperdrive]) == ({"API_KEY": "x"}, ["DB"])
     serve = load(project, is_dev=False, variables={"API_KEY": "y"})
     assert (serve.name, serve.serve.workers, serve.secrets) == ("shop", 4, {"API_KEY": "y"})

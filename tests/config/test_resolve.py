@@ -10,7 +10,15 @@ import pytest
 from longshore.config.document import parse_document
 from longshore.config.dotenv import parse_dotenv
 from longshore.config.merge import merge
-from longshore.config.model import DevSettings, HyperdriveBinding, NetworkRules, ServeSettings, WorkerConfig
+from longshore.config.model import (
+    DevSettings,
+    HyperdriveBinding,
+    HyperdriveCaching,
+    HyperdriveTls,
+    NetworkRules,
+    ServeSettings,
+    WorkerConfig,
+)
 from longshore.config.report import Report
 from longshore.config.resolve import Surroundings, resolve
 from longshore.config.validate import validate
@@ -64,6 +72,10 @@ B = { c = [1, true] }
 [[hyperdrive]]
 binding = "DB"
 connection_string = "postgres://u:p@h/d"
+mode = "session"
+origin_connection_limit = 5
+caching = { disabled = true, max_age = 1, stale_while_revalidate = 0.5 }
+mtls = { sslmode = "verify-full", ca_certificate_id = "corp", mtls_certificate_id = "me" }
 [triggers]
 crons = ["*/5 * * * *"]
 [dev]
@@ -96,9 +108,18 @@ def test_every_key_has_its_place() -> None:
         compatibility_flags=("x",),
         vars={"A": "a", "B": {"c": [1, True]}},
         secrets={"S": "1"},
-        hyperdrive=(HyperdriveBinding(binding="DB", connection_string="postgres://u:p@h/d"),),
+        hyperdrive=(
+            HyperdriveBinding(
+                binding="DB",
+                connection_string="postgres://u:p@h/d",
+                mode="session",
+                origin_connection_limit=5,
+                caching=HyperdriveCaching(disabled=True, max_age=1, stale_while_revalidate=0.5),
+                mtls=HyperdriveTls(sslmode="verify-full", ca_certificate_id="corp", mtls_certificate_id="me"),
+            ),
+        ),
         crons=("*/5 * * * *",),
-        network=NetworkRules(allow=("public", "10.0.0.0/8", "h:5432"), deny=("192.0.2.1",)),
+        network=NetworkRules(allow=("public", "10.0.0.0/8"), deny=("192.0.2.1",)),
         dev=DevSettings(ip="0.0.0.0", port=0),
         serve=ServeSettings(
             host="::",

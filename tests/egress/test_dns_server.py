@@ -14,8 +14,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from longshore.egress.token_bucket import TokenBucket
 from longshore.egress.dns_server import NameServer
+from longshore.egress.token_bucket import TokenBucket
 from tests.egress.name_rig import NameService, make_context
 from tests.sweep import Attempt, sweep
 

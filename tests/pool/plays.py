@@ -122,6 +122,22 @@ DO $$BEGIN PERFORM set_config('timezone', 'Asia/Kolkata', false); END$$
 DO $$BEGIN RAISE NOTICE 'mind'; END$$
 BEGIN; SELECT nextval('numbers') > 0; SELECT currval('numbers') > 0; COMMIT
 COPY (SELECT 1, 'a') TO STDOUT
+LISTEN other
+UNLISTEN other
+SELECT pg_listening_channels()
+SELECT pg_notify('other', 'more')
+BEGIN; LISTEN other; SAVEPOINT s
+LISTEN news; NOTIFY news, 'myself'
+DO $$BEGIN EXECUTE 'LISTEN hidden'; END$$
+NOTIFY hidden, 'found'
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
+SET default_transaction_isolation = 'serializable'
+RESET default_transaction_isolation
+SHOW transaction_isolation
+SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ
+SELECT lo_unlink(lo_from_bytea(0, 'large'))
+CREATE TEMP VIEW seen AS SELECT 1 AS one
+DROP VIEW seen
 """
 
 _CLOSE = (m.Close(b"S", b"s1"), m.Sync())
@@ -209,6 +225,7 @@ PLAYS = (
         ),
         syncs=2,
     ),
+    Play("parse and close in vain", _joined(m.Parse(b"s1", b"SELECT 1/"), m.Close(b"S", b"s1"), m.Sync())),
     Play("copy", _joined(_COPY, *_GOOD_COPY)),
     Play("copy that fails", _joined(_COPY, m.CopyData(b"1\nx\n"), m.CopyDone())),
     Play("copy given up", _joined(_COPY, m.CopyData(b"1\n"), m.CopyFail(b"never mind"))),

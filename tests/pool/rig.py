@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from longshore.pool.client_connection import ClientConnection
-from longshore.pool.pool import Pool
+from longshore.pool.client_start import ClientDoor, ClientStart
+from longshore.pool.model import Database, Mode
+from longshore.pool.pools import Pools
+from longshore.pool.session import SessionEngine
 from longshore.pool.state_model import Rules
 from longshore.pool.target import Target
 from longshore.proto.postgres import messages as m
@@ -19,11 +23,13 @@ from longshore.proto.postgres.serialize import serialize, serialize_startup
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from longshore.pool.client_connection import Cancels
+    from longshore.pool.client_connection import ClientConnection
+    from longshore.pool.pool import Pool
 
 __all__ = ["PoolRig", "RawSession", "pool_on", "session"]
 
 HOST = "127.0.0.1"
+_moved_ids = itertools.count(1_000_000)
 LIMIT_S = 30.0
 
 
@@ -32,18 +38,34 @@ class PoolRig:
 
     Attributes:
         port: where it listens.
-        clients: everyone who ever connected.
+        clients: everyone who ever logged in.
     """
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    def __init__(self, pools: Pools) -> None:
+        self.pools = pools
         self.port = 0
         self.clients: list[ClientConnection] = []
         self.pins: list[str] = []
 
+    @property
+    def pool(self) -> Pool:
+        """The only one."""
+        (pool,) = self.pools.pools()
+        return pool
+
     def in_use(self) -> int:
         """Return how many clients have a server connection."""
         return sum(client._server is not None for client in self.clients)
+
+    def move(self, session_number: int) -> bool:
+        """Make a session go through JSON, as it would to another process; False when it cannot be moved now."""
+        client = self.clients[session_number]
+        packed = client.packed()
+        if packed is not None:
+            engine = SessionEngine.unpacked(json.loads(json.dumps(packed)), next(_moved_ids), self.pool.shared)
+            engine.on_wake = client._engine.on_wake
+            client._engine = client._lane._engine = engine
+        return packed is not None
 
     def has_server(self, session_number: int) -> bool:
         """Return whether a client has one, in the order of their coming."""
@@ -51,28 +73,29 @@ class PoolRig:
 
 
 @asynccontextmanager
-async def pool_on(port: int, *, size: int, database: str = "postgres") -> AsyncIterator[PoolRig]:
+async def pool_on(
+    port: int,
+    *,
+    size: int,
+    database: str = "postgres",
+    mode: Mode = Mode.TRANSACTION,
+    target: Target | None = None,
+) -> AsyncIterator[PoolRig]:
     """Run a pool."""
-    pool = Pool(Target(host=HOST, port=port, user="postgres", database=database), Rules(size=size))
-    rig = PoolRig(pool)
-    pool.shared.on_pin = lambda _, reason, __: rig.pins.append(reason)
-    cancels: Cancels = {}
-
-    def make() -> ClientConnection:
-        rig.clients.append(ClientConnection(lambda _: pool, cancels))
-        return rig.clients[-1]
-
-    server = await asyncio.get_running_loop().create_server(make, HOST, 0)
+    target = target or Target(host=HOST, port=port, user="postgres", database=database)
+    pools = Pools(
+        [Database(name="*", target=target, rules=Rules(size=size), mode=mode)],
+        on_pin=lambda _, __, reason, ___: rig.pins.append(reason),
+    )
+    rig = PoolRig(pools)
+    door = ClientDoor(pools=pools, on_login=rig.clients.append)
+    server = await asyncio.get_running_loop().create_server(lambda: ClientStart(door), HOST, 0)
     rig.port = server.sockets[0].getsockname()[1]
     try:
         async with server:
             yield rig
     finally:
-        for client in rig.clients:
-            if client._transport is not None:
-                client._transport.abort()
-        await asyncio.sleep(0)
-        await pool.aclose()
+        await pools.aclose()
         await asyncio.sleep(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CLIENTS, SERVERS = 4, 3
 DATABASES = ("directly", "pooled")
 _STEPS = st.lists(st.tuples(st.integers(0, CLIENTS - 1), st.sampled_from(PLAYS)), min_size=5, max_size=30)
+_MOVES = st.frozensets(st.integers(0, 29), max_size=10)
 
 # A statement that has changed, and a wrong number of values for it: which is told first.
 _EITHER = ("08P01", "0A000")
@@ -42,23 +44,45 @@ CREATE FUNCTION public.lock_eight() RETURNS bool LANGUAGE sql AS $$SELECT pg_try
 """
 
 
+def _settings(max_examples: int) -> settings:
+    return settings(max_examples=max_examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
 @pytest.mark.needs("postgres")
 @pytest.mark.one_loop("asyncio")
 @pytest.mark.timeout(120)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(steps=_STEPS)
+@_settings(40)
+@given(steps=_STEPS, moves=_MOVES)
 async def test_sessions_over_few_connections_are_sessions_of_their_own(
-    postgres_server: Server, steps: list[tuple[int, Play]]
+    postgres_server: Server, steps: list[tuple[int, Play]], moves: frozenset[int]
 ) -> None:
+    """Some of them are moved to another process meanwhile."""
+    await _play(postgres_server, steps, moves)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("postgres")
+@pytest.mark.one_loop("asyncio")
+@pytest.mark.timeout(3600)
+@_settings(int(os.environ.get("LONGSHORE_EXAMPLES", "150")))
+@given(steps=_STEPS, moves=_MOVES)
+async def test_many_sessions_over_few_connections(
+    postgres_server: Server, steps: list[tuple[int, Play]], moves: frozenset[int]
+) -> None:
+    await _play(postgres_server, steps, moves)
+
+
+async def _play(postgres_server: Server, steps: list[tuple[int, Play]], moves: frozenset[int]) -> None:
     await _make_databases(postgres_server.port)
     async with AsyncExitStack() as stack:
         rig = await stack.enter_async_context(pool_on(postgres_server.port, size=SERVERS, database=DATABASES[1]))
         direct = [await stack.enter_async_context(session(postgres_server.port, DATABASES[0])) for _ in range(CLIENTS)]
         pooled = [await stack.enter_async_context(session(rig.port, DATABASES[1])) for _ in range(CLIENTS)]
-        for number, play in steps:
+        for position, (number, play) in enumerate(steps):
             if not rig.has_server(number) and rig.in_use() >= SERVERS:
                 continue  # it would wait for the others, who wait for us
-            note(f"{number}: {play.name}")
+            is_moved = position in moves and rig.move(number)
+            note(f"{number}: {play.name}{' (moved)' if is_moved else ''}")
             expected = await _perform(direct[number], play)
             found = await _perform(pooled[number], play)
             assert found == expected, f"client {number}: {play.name}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from longshore.pool.login import start_settings
 from longshore.pool.long_message import LongHead
-from longshore.pool.prepared import StatementKey, StatementNames
+from longshore.pool.prepared import Prepared, StatementKey, StatementNames
+from longshore.pool.server_memory import ServerMemory
+from longshore.pool.session import SessionEngine
 from longshore.pool.settings import is_sure_to_succeed, transition
 from longshore.pool.shape import Shape
+from longshore.pool.shared import PoolShared
 from longshore.proto.postgres import messages as m
-from longshore.proto.postgres.framing import FrameChunk, FrameStart
+from longshore.proto.postgres.framing import Frame, FrameChunk, FrameStart
 from longshore.proto.postgres.serialize import serialize
 from longshore.proto.postgres.violation import ProtocolViolation
+from longshore.sql.classify import classify
 
 
 def test_options_are_read_as_postgres_reads_them() -> None:
@@ -78,3 +84,39 @@ def test_a_long_message_without_names_is_a_violation() -> None:
     head = LongHead(FrameStart(ord("P"), b"", 5))
     with pytest.raises(ProtocolViolation):
         head.add(FrameChunk(b"abcde", is_last=True))
+
+
+def _engine(session_id: int, settings: dict[str, str]) -> SessionEngine:
+    return SessionEngine(session_id, PoolShared("postgres", lambda *_: None), settings, {b"TimeZone": b"UTC"})
+
+
+def test_a_session_is_packed_and_unpacked_as_json() -> None:
+    engine = _engine(1, {"timezone": "SET timezone = 'UTC'"})
+    engine.pid = 77
+    engine.belongings.settings["search_path"] = "SET search_path = one"
+    engine.belongings.sql_prepared["p"] = "PREPARE p AS SELECT 1"
+    prepared = Prepared(b"SELECT \xff\0\0\0", b"longshore_5", classify("SELECT 1"), "SELECT 1")
+    prepared.shape = Shape(rows=_rows(b"n", 23))
+    engine.extended.statements[b"mine"] = prepared
+    packed = engine.packed()
+    assert packed is not None
+    moved = SessionEngine.unpacked(json.loads(json.dumps(packed)), 2, PoolShared("postgres", lambda *_: None))
+    assert moved.packed() == packed
+    assert moved.belongings.is_start_setting("TimeZone")
+    assert not moved.belongings.is_start_setting("search_path")
+    assert moved.extended.statements[b"mine"].name
+    with pytest.raises(ValueError, match="not a packed session"):
+        SessionEngine.unpacked({}, 3, PoolShared("postgres", lambda *_: None))
+
+
+def test_a_session_in_the_middle_of_something_is_not_packed() -> None:
+    for spoil in (
+        lambda engine: engine.client_received([Frame(ord("Q"), b"Q\0\0\0\x05\0")]),
+        lambda engine: engine.belongings.pin("advisory lock", ""),
+        lambda engine: engine.attach(ServerMemory(1, {})),
+        lambda engine: setattr(engine, "channels", frozenset({"news"})),
+    ):
+        engine = _engine(1, {})
+        assert engine.packed() is not None
+        spoil(engine)
+        assert engine.packed() is None

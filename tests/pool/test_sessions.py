@@ -45,6 +45,18 @@ async def test_no_query_is_hit_that_comes_behind_the_end_of_a_cancel(postgres_se
             assert await one.value("SELECT 'untouched'") == "untouched"
 
 
+async def test_a_cancel_does_not_undo_what_the_pool_restores(postgres_server: Server) -> None:
+    async with pool_on(postgres_server.port, size=1) as rig, session(rig.port) as one, session(rig.port) as two:
+        await one.query("SET my.zone = 'mine'; SET timezone = 'Asia/Tokyo'")
+        for _ in range(50):
+            await two.query("SET timezone = 'UTC'")
+            one.send(m.Query(b"SELECT current_setting('timezone')"))
+            cancels = [asyncio.ensure_future(one.cancel()) for _ in range(3)]
+            frames = await one.until_ready()
+            assert any(b"57014" in frame.raw or b"Asia/Tokyo" in frame.raw for frame in frames)
+            await asyncio.gather(*cancels)
+
+
 async def test_a_cancel_reaches_who_waits_for_a_connection(postgres_server: Server) -> None:
     async with pool_on(postgres_server.port, size=1) as rig, session(rig.port) as one, session(rig.port) as two:
         await one.query("BEGIN")

@@ -244,6 +244,20 @@ def test_pause_waits_for_those_in_use_and_resume_goes_on() -> None:
     assert 2 in play.has
 
 
+def test_nobody_is_refused_because_of_a_pause() -> None:
+    play = Play(Rules(size=1, wait_timeout_s=10))
+    play.feed(PauseRequested())
+    play.wait(1)
+    assert play.opening == []
+    play.at(1000)
+    assert not play.rejected
+    play.feed(ResumeRequested())
+    assert play.opening == [1]
+    assert play.state.deadline() == 1010
+    play.at(1010)
+    assert play.rejected == {1: RejectReason.TIMED_OUT}
+
+
 def test_reconnect_uses_no_old_connection_again() -> None:
     play = Play(Rules(size=2))
     for session in (1, 2):
@@ -418,11 +432,11 @@ class Anything(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_for_ever(self) -> None:
-        assert not self.waiting or self.state.deadline() is not None
+        assert not self.waiting or self.state.is_paused or self.state.deadline() is not None
 
     @invariant()
     def fairness_counts_what_is_used(self) -> None:
-        assert +self.state._in_use == Counter(tenant for _, tenant in self.used.values())
+        assert Counter(self.state._in_use) == Counter(tenant for _, tenant in self.used.values())
 
 
 TestAnything = Anything.TestCase

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from longshore.config.model import HyperdriveBinding, WorkerConfig
-from longshore.errors import ArgumentValueError
+from longshore.errors import ArgumentTypeError, ArgumentValueError, UsageError
+from longshore.sockets._connect import set_default_dialer
 from longshore.workers._bindings import build_env
 from longshore.workers._env import Env, env, install_env, patch_env, with_env
 from longshore.workers._hyperdrive import Hyperdrive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from longshore.proto.ipc.pool import DefineDatabase
 
 
 def config(**fields: Any) -> WorkerConfig:
@@ -242,3 +248,79 @@ async def test_hyperdrive_connects() -> None:
         database = Hyperdrive(f"postgres://u:p@127.0.0.1:{port}/d")
         async with database.connect(allow_half_open=True) as socket:
             assert await socket.readable.read() == b"welcome"
+
+
+class DefiningDialer:
+    """Takes what ``get()`` says."""
+
+    def __init__(self) -> None:
+        self.said: list[DefineDatabase] = []
+        self.define_database = self.said.append
+
+
+TENANT = "postgres://ann:pw@tenant-a.db/shop?application_name=x&sslmode=require"
+
+
+@pytest.fixture
+def defining() -> Iterator[DefiningDialer]:
+    dialer = DefiningDialer()
+    former = set_default_dialer(dialer)  # type: ignore[arg-type]  # nothing is dialed
+    yield dialer
+    set_default_dialer(former)
+
+
+def pooled() -> Hyperdrive:
+    return Hyperdrive("postgres://u:token@db.binding.longshore.internal:5432/d", name="DB", is_private=True)
+
+
+def test_a_database_named_at_run_time_has_the_same_shape(defining: DefiningDialer) -> None:
+    found = pooled().get(connection_string=TENANT)
+    (said,) = defining.said
+    assert (said.binding, said.connection_string, said.is_cached, said.max_connections) == ("DB", TENANT, True, 0)
+    assert said.handle.startswith("longshore_")
+    assert (found.host, found.port, found.user) == ("db.binding.longshore.internal", 5432, said.handle)
+    assert (found.password, found.database) == ("token", "shop")
+    assert found.connection_string.endswith("/shop?sslmode=disable&application_name=x")
+    assert "pw" not in found.connection_string
+    assert found.getHyperdriveConnectionString() == found.connectionString == found.connection_string
+
+
+def test_what_is_equal_has_one_name_in_either_spelling(defining: DefiningDialer) -> None:
+    first = pooled().get(
+        {"connectionString": TENANT, "maxConnections": 3, "cachingEnabled": False, "targetRegion": "x"}
+    )
+    again = pooled().get(connection_string=TENANT, max_connections=3, caching_enabled=False)
+    other = pooled().get(connection_string=TENANT, max_connections=4, caching_enabled=False)
+    elsewhere = Hyperdrive("postgres://u:another@h/d", name="DB", is_private=True).get(
+        connection_string=TENANT, max_connections=3, caching_enabled=False
+    )
+    assert first.user == again.user
+    assert len({first.user, other.user, elsewhere.user}) == 3, "nobody can guess the name of another process"
+    assert [each.max_connections for each in defining.said] == [3, 3, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({}, ArgumentTypeError, "connection_string of env.DB.get"),
+        ({"connection_string": "postgres://u:hunter2@/d"}, ArgumentValueError, "has no host"),
+        ({"connection_string": "mysql://u:hunter2@h/d"}, ArgumentValueError, "MySQL"),
+        ({"connection_string": TENANT, "max_connections": 0}, ArgumentValueError, "from 1"),
+        ({"connection_string": TENANT, "maxConnections": True}, ArgumentValueError, "from 1"),
+        ({"connection_string": TENANT, "caching_enabled": "no"}, ArgumentTypeError, "True or False"),
+        ({"connection_string": TENANT, "mtlsCertificateId": "x"}, ArgumentValueError, "not for the worker"),
+        ({"connection_string": TENANT, "pool": 1}, ArgumentTypeError, "no option 'pool'"),
+    ],
+)
+def test_wrong_options_of_get(
+    defining: DefiningDialer, options: dict[str, object], error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match) as caught:
+        pooled().get(options)
+    assert "hunter2" not in str(caught.value)
+    assert defining.said == []
+
+
+def test_get_needs_a_pool() -> None:
+    with pytest.raises(UsageError, match="for PostgreSQL"):
+        Hyperdrive("mysql://u:p@h/d", name="DB").get(connection_string=TENANT)

@@ -107,6 +107,13 @@ def run_lint(rest: list[str]) -> int:
     return lint.lint(python, [word for word in rest if word != "--fix"])
 
 
+def compile_pool(rest: list[str]) -> int:
+    """Compile the hot modules of the pool."""
+    venv.ready_python()
+    provide(["gcc"])
+    return in_venv(["-m", "tools.compile_pool", *rest])
+
+
 def docs(rest: list[str]) -> int:
     """Build the documentation, or pass the arguments to mkdocs."""
     return in_venv(["-m", "mkdocs", *(rest or ["build", "--strict"])])
@@ -193,6 +200,14 @@ COMMANDS: dict[str, Command] = {
         "measure against C, asyncio, anyio, trio, uvicorn, Node.js and workerd",
         "Runs python -m bench NAME …; without a name it lists the benches. Only ratios within one run mean\n"
         "anything. Wants a C compiler and Node.js; contenders that are missing are named and left out.",
+    ),
+    "compile": Command(
+        compile_pool,
+        "compile [--clean]",
+        "the hot modules of the pool as C, with mypyc",
+        "Compiles a few modules of longshore.pool from the sources that lie here. The pool uses the result as long\n"
+        "as those sources are the same, and says so in its banner; LONGSHORE_PURE=1 does without, --clean takes it\n"
+        "away. Nothing needs it: the same sources run as they are.",
     ),
     "docs": Command(
         docs,

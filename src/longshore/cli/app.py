@@ -17,6 +17,7 @@ from longshore.cli.credential_commands import cert, secret
 from longshore.cli.exit_codes import CONFIG, USAGE
 from longshore.cli.help_style import PlainCommand, PlainGroup, examples
 from longshore.cli.levels import LEVELS
+from longshore.cli.pool_commands import pool
 from longshore.config.errors import ConfigError, Problem
 from longshore.config.load import Overrides, load_config
 from longshore.config.model import WorkerConfig
@@ -130,12 +131,14 @@ app = typer.Typer(
         ("longshore init my-worker", "make a project"),
         ("longshore dev", "run it, reload on change"),
         ("longshore serve --workers 4", "run it in production"),
+        ("longshore pool postgres://…", "pool connections to a PostgreSQL, for any client"),
     ),
 )
 
 
 app.add_typer(cert)
 app.add_typer(secret)
+app.add_typer(pool)
 
 
 @app.callback(invoke_without_command=True)
@@ -387,8 +390,9 @@ def check(
     environment: EnvironmentOption = None,
     env_file: EnvFileOption = None,
 ) -> None:
-    """Print the configuration in force, secrets hidden, or everything that is wrong with it."""
+    """Print the configuration in force, secrets hidden, or everything that is wrong with it. Tries its databases."""
     from longshore.cli.check import config_as_json, render_check  # noqa: PLC0415 - each command loads what it needs
+    from longshore.cli.database_check import database_lines  # noqa: PLC0415 - the same
     from longshore.sandbox.probe import ProbeError, probe_layers  # noqa: PLC0415 - the same
 
     place = place_of(context, config, cwd, environment, env_file)
@@ -403,7 +407,7 @@ def check(
         layers = probe_layers()
     except ProbeError as exc:
         fail(CommandFailed(str(exc)))
-    render_check(loaded, make_console(), layers=layers)
+    render_check(loaded, make_console(), layers=layers, databases=database_lines(loaded))
 
 
 @app.command(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from longshore.config.model import EgressBinding, Notice, WorkerConfig
+    from longshore.config.model import EgressBinding, HyperdriveBinding, Notice, WorkerConfig
     from longshore.sandbox.layers import Layers
 
 __all__ = [
@@ -50,7 +50,11 @@ _FIRINGS: Final = 3
 
 
 def render_check(
-    config: WorkerConfig, console: Console, now: dt.datetime | None = None, layers: Layers | None = None
+    config: WorkerConfig,
+    console: Console,
+    now: dt.datetime | None = None,
+    layers: Layers | None = None,
+    databases: Iterable[tuple[bool, str]] = (),
 ) -> None:
     """Print a resolved configuration.
 
@@ -59,6 +63,7 @@ def render_check(
         console: where to.
         now: the time from which the next cron events are told; the present by default.
         layers: what this system can shut workers in with; None: that is not told.
+        databases: whether each answers, and a line about it; asked for one by one.
     """
     console.print(_facts(config))
     if layers is not None and config.sandbox.isolation != "off":
@@ -69,6 +74,7 @@ def render_check(
         console.print(bindings_table(config))
     else:
         console.print(Text("No bindings.", style="dim"))
+    _render_databases(databases, console)
     if config.crons:
         console.print()
         # The wall clock is what a person compares these times with.
@@ -78,6 +84,14 @@ def render_check(
         render_notices(config.notices, console)
 
 
+def _render_databases(databases: Iterable[tuple[bool, str]], console: Console) -> None:
+    for index, (is_right, line) in enumerate(databases):
+        if not index:
+            console.print()
+        sign = ("✓ ", "green") if is_right else ("! ", "yellow")
+        console.print(Text.assemble(sign, printable(line)), soft_wrap=True)
+
+
 def bindings_table(config: WorkerConfig) -> Table:
     """Return what ``env`` has: variables with their values, secrets and passwords hidden; and what it lacks and why."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
@@ -85,7 +99,7 @@ def bindings_table(config: WorkerConfig) -> Table:
     table.add_column("Resource", no_wrap=True)
     table.add_column("Value", overflow="fold")
     for each in config.hyperdrive:
-        _add_binding(table, each.binding, "Hyperdrive", _without_password(each.connection_string))
+        _add_binding(table, each.binding, "Hyperdrive", ", ".join(_database_words(each)))
     for place in config.egress:
         _add_binding(table, place.binding, "Egress", ", ".join(_place_words(place)))
     for each_mtls in config.mtls_certificates:
@@ -114,6 +128,7 @@ def config_as_json(config: WorkerConfig) -> str:
     values["secrets"] = dict.fromkeys(config.secrets, HIDDEN)
     for entry in values["hyperdrive"]:
         entry["connection_string"] = _without_password(entry["connection_string"])
+        del entry["is_private"]  # says nothing about a configuration
     return json.dumps(values, indent=2, ensure_ascii=False)
 
 
@@ -136,6 +151,16 @@ def has_bindings(config: WorkerConfig) -> bool:
     """Return whether ``bindings_table`` has a row."""
     bindings = config.hyperdrive or config.egress or config.mtls_certificates
     return bool(bindings or config.vars or config.secrets or config.unavailable)
+
+
+def _database_words(database: HyperdriveBinding) -> Iterable[str]:
+    yield _without_password(database.connection_string)
+    if not database.is_pooled:
+        yield "direct"
+        return
+    size = f"pool of {database.origin_connection_limit}"
+    yield size if database.mode == "transaction" else f"{size} by {database.mode}"
+    yield "not cached" if database.caching.disabled else f"cached {database.caching.max_age:g} s"
 
 
 def _place_words(place: EgressBinding) -> Iterable[str]:

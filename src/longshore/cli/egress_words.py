@@ -72,9 +72,11 @@ def destination(record: AuditRecord) -> str:
 def is_news(record: AuditRecord) -> bool:
     """Return whether nobody but the audit tells of it: ``connect()`` and ``fetch()`` speak for themselves.
 
+    What the pool connects to no worker tells.
+
     What is wrong with the credentials of a binding they do not know.
     """
-    return record.via == "socket" or record.outcome.startswith(CREDENTIALS_FAILED)
+    return record.via in {"socket", "pool"} or record.outcome.startswith(CREDENTIALS_FAILED)
 
 
 def audited_words(record: AuditRecord) -> str:
@@ -144,7 +146,8 @@ def _opened(record: AuditRecord) -> str:
     phases = (("dns", record.dns_s), ("tcp", record.tcp_s), ("tls", record.tls_s))
     times = [f"{name} {duration(seconds)}" for name, seconds in phases if seconds is not None]
     where = [record.address] if record.address not in {"", destination(record)} else []
-    return "  ".join([*where, *times]) or "open"
+    whose = [f"pool of env.{record.binding}"] if record.via == "pool" else []
+    return "  ".join([*whose, *where, *times]) or "open"
 
 
 def _closed(record: AuditRecord) -> str:

@@ -31,6 +31,7 @@ NAMES: Final[dict[type, str]] = {
     host.Listening: "listening",
     host.Enclosed: "isolation",
     host.EgressLost: "egress_lost",
+    host.PoolLost: "pool_lost",
     host.CertificateNotice: "certificate",
     host.Serving: "serving",
     host.WorkerStarting: "worker_starting",
@@ -84,6 +85,7 @@ def _(subject: object) -> str:
 
 
 @level_of.register(host.EgressLost)
+@level_of.register(host.PoolLost)
 @level_of.register(host.BootFailure)
 @level_of.register(host.HostFailed)
 @level_of.register(host.ConfigRejected)

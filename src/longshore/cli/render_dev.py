@@ -17,6 +17,7 @@ from longshore.cli.isolation import enclosed_words, is_worrying, missing_words
 from longshore.cli.render_error import error_lines, headline
 from longshore.cli.words import (
     EGRESS_LOST,
+    POOL_LOST,
     closed_words,
     cut_off_words,
     duration,
@@ -115,6 +116,10 @@ class DevRenderer:
     @_lines.register
     def _(self, event: host.EgressLost) -> list[Text]:
         return [_error(EGRESS_LOST)]
+
+    @_lines.register
+    def _(self, event: host.PoolLost) -> list[Text]:
+        return [_error(POOL_LOST)]
 
     @_lines.register
     def _(self, event: host.CertificateNotice) -> list[Text]:

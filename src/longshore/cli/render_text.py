@@ -10,6 +10,7 @@ from longshore.cli.isolation import enclosed_words, missing_words
 from longshore.cli.levels import level_of, name_of
 from longshore.cli.words import (
     EGRESS_LOST,
+    POOL_LOST,
     closed_words,
     cut_off_words,
     duration,
@@ -90,6 +91,11 @@ def _(subject: host.Enclosed) -> list[str]:
 @_lines.register
 def _(subject: host.EgressLost) -> list[str]:
     return [EGRESS_LOST]
+
+
+@_lines.register
+def _(subject: host.PoolLost) -> list[str]:
+    return [POOL_LOST]
 
 
 @_lines.register

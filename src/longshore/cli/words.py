@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EGRESS_LOST",
+    "POOL_LOST",
     "closed_words",
     "cut_off_words",
     "duration",
@@ -31,6 +32,7 @@ __all__ = [
 
 TAG_CHARS: Final = 6
 EGRESS_LOST: Final = "the process that makes connections ended; it is started anew, with the workers"
+POOL_LOST: Final = "the process that keeps connections to databases ended; it is started anew, sessions were broken"
 OWN_PACKAGE: Final = Path(__file__).parents[1]
 # Everything that could move a cursor or recolour a terminal: C0 without tab and line feed, DEL, C1.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

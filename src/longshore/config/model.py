@@ -15,6 +15,8 @@ __all__ = [
     "EgressBinding",
     "EgressLimits",
     "HyperdriveBinding",
+    "HyperdriveCaching",
+    "HyperdriveTls",
     "MtlsBinding",
     "NetworkRules",
     "Notice",
@@ -111,12 +113,47 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     cpu_cores: float | None = None
 
 
+class HyperdriveCaching(msgspec.Struct, frozen=True, kw_only=True):
+    """``caching`` of ``[[hyperdrive]]``: Cloudflare's names and defaults."""
+
+    disabled: bool = False
+    max_age: float = 60.0
+    """Seconds."""
+    stale_while_revalidate: float = 15.0
+    """Seconds after ``max_age`` in which the old result is still given while a new one is fetched."""
+
+
+class HyperdriveTls(msgspec.Struct, frozen=True, kw_only=True):
+    """``mtls`` of ``[[hyperdrive]]``: TLS from the pool to the database; Cloudflare's names."""
+
+    sslmode: str | None = None
+    """As libpq's; None: what the connection string says."""
+    ca_certificate_id: str | None = None
+    """Name of a CA bundle in the credential store, trusted instead of the system's."""
+    mtls_certificate_id: str | None = None
+    """Name of a client certificate in the credential store."""
+
+
 class HyperdriveBinding(msgspec.Struct, frozen=True, kw_only=True):
     """A database: ``env.<binding>`` has ``connection_string``, and its parts under their names."""
 
     binding: str
     connection_string: str
     """``postgres://``, ``postgresql://`` or ``mysql://`` URL; it is a secret, for it holds the password."""
+    mode: str = "transaction"
+    """``"transaction"`` or ``"session"``: when the pool takes a server connection back."""
+    origin_connection_limit: int = 20
+    """Most server connections of the pool."""
+    caching: HyperdriveCaching = HyperdriveCaching()
+    mtls: HyperdriveTls = HyperdriveTls()
+    is_private: bool = False
+    """True where ``connection_string`` is not the database's but the pool's, as a worker gets it: host, port and
+    password mean something for that one worker only (``longshore.runtime.host.databases``)."""
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether it is reached through the pool."""
+        return self.connection_string.lower().startswith(("postgres:", "postgresql:"))
 
 
 class DevSettings(msgspec.Struct, frozen=True, kw_only=True):

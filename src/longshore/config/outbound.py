@@ -48,7 +48,8 @@ def settings(kind: type[T], shape: msgspec.Struct, **others: Any) -> T:
 def network_rules(shape: NetworkShape, hyperdrive: Iterable[HyperdriveBinding]) -> NetworkRules:
     """Return the rules; names and addresses of ``hosts`` in the one spelling in which they are looked up.
 
-    A database that is declared may be reached: its very address and port are allowed, behind what the file allows.
+    A declared database that the worker connects to by itself (MySQL) may be reached: its very address and port are
+    allowed, behind what the file allows.
     """
     hosts = {
         parse_host(name, name)[0].removesuffix("."): _addresses([text] if isinstance(text, str) else text)
@@ -91,8 +92,10 @@ def sandbox_settings(isolation: str | None, shape: SandboxShape, project: Path) 
 
 
 def database_rules(bindings: Iterable[HyperdriveBinding]) -> Iterator[str]:
-    """Yield the rules that declared databases bring with them."""
+    """Yield the rules that declared databases bring with them: none for what the host's pool connects to."""
     for binding in bindings:
+        if binding.is_pooled:
+            continue
         url = parse_connection_string(binding.connection_string)
         rule = join_host_port(url.host, url.port)
         try:

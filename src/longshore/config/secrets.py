@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from longshore.config.checks import check_connection_string
+from longshore.config.databases import database_binding
 from longshore.config.errors import Problem
-from longshore.config.model import HyperdriveBinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from longshore.config.dotenv import DotenvValue
     from longshore.config.merge import Merged
+    from longshore.config.model import HyperdriveBinding
     from longshore.config.positions import KeyPath
     from longshore.config.report import Report
     from longshore.config.shape import HyperdriveShape
@@ -102,7 +103,7 @@ class Sources:
     def hyperdrive(self, merged: Merged, entries: Sequence[HyperdriveShape]) -> tuple[HyperdriveBinding, ...]:
         """Return the bindings that have a connection string: from a variable, else from the configuration file."""
         found = [(entry, self._connection_string(merged, index, entry)) for index, entry in enumerate(entries)]
-        return tuple(HyperdriveBinding(binding=each.binding, connection_string=text) for each, text in found if text)
+        return tuple(database_binding(each, text) for each, text in found if text)
 
     def _connection_string(self, merged: Merged, index: int, entry: HyperdriveShape) -> str | None:
         for name in (prefix + entry.binding for prefix in HYPERDRIVE_VARIABLES):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildShape",
+    "CachingShape",
+    "DatabaseTlsShape",
     "DevShape",
     "EgressShape",
     "HyperdriveShape",
@@ -41,6 +43,8 @@ MAX_BYTES = 1_000_000_000_000_000
 """A petabyte is no limit."""
 MIN_MEMORY_BYTES = 64 * 1024 * 1024
 """With less, the interpreter and the runtime leave nothing for the worker."""
+MAX_DATABASE_CONNECTIONS = 10_000
+"""No PostgreSQL server does well with more; a pool is there so that it need not."""
 MAX_SOCKETS = 1_048_576
 """Linux gives no process more descriptors (``fs.nr_open``) unless it was told to."""
 
@@ -66,13 +70,33 @@ Bytes: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_BYTES)]
 OpenPath: TypeAlias = Annotated[str, _checked(checks.check_open_path)]
 
 
+class CachingShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``caching`` of ``[[hyperdrive]]``: as in Cloudflare's API."""
+
+    disabled: bool | None = None
+    max_age: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
+    stale_while_revalidate: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
+
+
+class DatabaseTlsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``mtls`` of ``[[hyperdrive]]``: as in Cloudflare's API."""
+
+    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] | None = None
+    ca_certificate_id: CredentialName | None = None
+    mtls_certificate_id: CredentialName | None = None
+
+
 class HyperdriveShape(msgspec.Struct, frozen=True, kw_only=True):
-    """``[[hyperdrive]]``."""
+    """``[[hyperdrive]]``; ``mode`` is Longshore's, and the rest behind it as in Cloudflare's API."""
 
     binding: BindingName
     id: str | None = None
     localConnectionString: DatabaseUrl | None = None  # noqa: N815 - wrangler's spelling
     connection_string: DatabaseUrl | None = None
+    mode: Literal["transaction", "session"] | None = None
+    origin_connection_limit: Annotated[int, Meta(ge=1, le=MAX_DATABASE_CONNECTIONS)] | None = None
+    caching: CachingShape = CachingShape()
+    mtls: DatabaseTlsShape = DatabaseTlsShape()
 
 
 class TriggersShape(msgspec.Struct, frozen=True, kw_only=True):

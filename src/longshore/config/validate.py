@@ -42,10 +42,15 @@ _SECTION: Final = inspect.type_info(Section)
 _SECTIONS: Final = (Section, TopLevel)
 
 
-def validate(document: Document) -> list[tuple[KeyPath, Problem]]:
-    """Return everything that is wrong with a document's keys, types, ranges and single values, in its order."""
+def validate(document: Document, shape: type | None = None) -> list[tuple[KeyPath, Problem]]:
+    """Return everything that is wrong with a document's keys, types, ranges and single values, in its order.
+
+    Args:
+        document: what was read.
+        shape: what it may hold, a ``msgspec.Struct``; None: the configuration of a worker.
+    """
     walk = _Walk(document)
-    walk.check(document.values, _FILE, ())
+    walk.check(document.values, _FILE if shape is None else inspect.type_info(shape), ())
     return sorted(walk.problems, key=lambda found: (found[1].line or 0, found[1].column or 0))
 
 

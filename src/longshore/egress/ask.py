@@ -69,7 +69,7 @@ def parse_ask(config: WorkerConfig, dial: Dial) -> Ask:
 
 
 def find_binding(config: WorkerConfig, name: str) -> EgressBinding | MtlsBinding:
-    """Return the binding of this name.
+    """Return the binding of this name, one whose connections are made here.
 
     Raises:
         UsageError: there is none.

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from longshore.core.tls_options import TlsRequest
     from longshore.net.channel import Channel
     from longshore.proto.ipc.messages import Message
+    from longshore.proto.ipc.pool import DefineDatabase
 
 __all__ = ["BrokerDialer"]
 
@@ -174,6 +175,22 @@ class BrokerDialer:
         """Fail every dial in flight, and close the channel at once. Idempotent."""
         self._channel.close()
         self._lose("is not asked any more: the worker ends")
+
+    def define_database(self, definition: DefineDatabase) -> None:
+        """Tell the pool what a user name stands for; from any thread, and before any later dial of this dialer.
+
+        Raises:
+            SocketError: the egress process is gone.
+        """
+        if self._channel.is_closed:
+            raise _lost("is gone")
+        if asyncio._get_running_loop() is self._loop:
+            self._channel.send_now(definition)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._channel.send_now, definition)
+        except RuntimeError:  # the loop is closed, and the channel with it
+            raise _lost("is not asked any more: the worker ends") from None
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -304,7 +321,8 @@ class BrokerDialer:
 
     def _on_dialed(self, message: Dialed, fds: list[int]) -> None:
         # Saying what it is saves the system calls to find out.
-        family = socket.AF_UNIX if message.is_tunnel else _INET[message.remote_address.startswith("[")]
+        is_unix = message.is_tunnel or message.is_local
+        family = socket.AF_UNIX if is_unix else _INET[message.remote_address.startswith("[")]
         sock = socket.socket(family, socket.SOCK_STREAM, 0, fds.pop())
         asked = self._asked.pop(message.dial_id, None)
         if asked is None:  # it was cancelled, and the answer was on its way

@@ -6,12 +6,11 @@ import socket
 from typing import TYPE_CHECKING
 
 from longshore.core.addresses import SocketAddress
-from longshore.core.private_names import private_name
 from longshore.egress.audit import Audit
 from longshore.egress.context import WorkerContext
 from longshore.egress.gate import Gate
 from longshore.egress.judge import Judge
-from longshore.egress.names import SyntheticNames
+from longshore.egress.names import names_of
 from longshore.egress.resolve import EgressResolver
 
 if TYPE_CHECKING:
@@ -51,14 +50,11 @@ class ContextMaker:
             config: resolved and valid.
             own_addresses: ``ip:port`` at which the host listens for it.
         """
-        names = SyntheticNames()
-        for each in config.egress:
-            names.add_binding(private_name(each.binding), each.binding)
         return WorkerContext(
             worker_id=worker_id,
             config=config,
             judge=Judge(config.network, own_addresses, is_of_this_host=is_of_this_host),
-            names=names,
+            names=names_of(config),
             resolver=EgressResolver(config.network.hosts),
             gate=Gate(config.network.limits, self._flows),
             audit=Audit(config.name, worker_id, self._write_audit),

@@ -26,6 +26,7 @@ from longshore.core.shown import shown
 from longshore.egress.credentials import binding_tls
 from longshore.egress.dial import OutboundDial
 from longshore.egress.names import is_localhost
+from longshore.egress.pool_link import NoPool, is_pooled
 from longshore.egress.tunnel import open_tunnel
 from longshore.egress.upgradable import Upgradable, UpgradableConnections
 from longshore.errors import ConnectAttempt, LimitExceeded, SocketError
@@ -43,6 +44,7 @@ from longshore.proto.ipc.egress import (
     TunnelEnded,
 )
 from longshore.proto.ipc.failure import failure_of
+from longshore.proto.ipc.pool import DefineDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
     from longshore.core.host_syntax import IpAddress
     from longshore.egress.context import WorkerContext
+    from longshore.egress.pool_link import PoolDoor
     from longshore.egress.tunnel import Tunnel
     from longshore.net.channel import Channel
     from longshore.net.opening import Opened
@@ -61,6 +64,7 @@ MAX_DIALS_UNDER_WAY: Final = 4_096
 """Of one worker; each is a task and perhaps a descriptor of ours."""
 MAX_TUNNELS: Final = 16_384
 """Of one worker; each is two descriptors of ours, also when the worker has closed its own."""
+NO_POOL: Final = NoPool()
 _LOCALHOST: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 logger = logging.getLogger(__name__)
@@ -78,6 +82,7 @@ class ControlDoor:
         channel: our end of its egress channel; belongs to the door.
         on_jailed: called with the worker's first message, if that is ``Jailed``, and its descriptors, which belong
             to the callee.
+        pool: serves its ``[[hyperdrive]]`` bindings.
     """
 
     def __init__(
@@ -85,8 +90,10 @@ class ControlDoor:
         context: WorkerContext,
         channel: Channel,
         on_jailed: Callable[[Jailed, list[int]], None] | None = None,
+        pool: PoolDoor = NO_POOL,
     ) -> None:
         self._context = context
+        self._pool = pool
         self._channel = channel
         self._on_jailed = on_jailed
         self._is_first = True
@@ -151,6 +158,9 @@ class ControlDoor:
             case StartTls():
                 self._check_number(message.dial_id)
                 self._start_tls(message, fds)
+            case DefineDatabase(binding=binding):
+                if is_pooled(self._context.config, binding):
+                    self._pool.define(self._context.worker_id, message)
             case Jailed() if self._is_first and self._on_jailed is not None:
                 taken = list(fds)
                 fds.clear()
@@ -172,7 +182,7 @@ class ControlDoor:
     def _dial(self, message: Dial) -> None:
         dial: OutboundDial | None = None
         try:
-            if self._dial_inside(message):
+            if self._dial_inside(message) or self._dial_pool(message):
                 return
             dial = OutboundDial(self._context, message)
             is_connected = dial.begin()
@@ -222,6 +232,26 @@ class ControlDoor:
             ),
             sock,
         )
+
+    def _dial_pool(self, message: Dial) -> bool:
+        """Answer with one end of a socket pair whose other end the pool gets; False: this is not for the pool.
+
+        Raises:
+            ArgumentValueError, ArgumentTypeError: the address is none.
+            SocketError: the pool cannot take it now.
+        """
+        context = self._context
+        address = SocketAddress.parse(message.address)
+        binding = message.binding or context.names.binding_of(address.hostname)
+        if binding is None or not is_pooled(context.config, binding):
+            return False
+        mine, its = socket.socketpair()
+        with mine, its:
+            self._pool.pass_client(context.worker_id, binding, its)
+            self._answer(
+                Dialed(dial_id=message.dial_id, remote_address=str(address), is_near=True, is_local=True), mine
+            )
+        return True
 
     def _check_room(self) -> None:
         if len(self._tunnels) >= MAX_TUNNELS:

@@ -28,10 +28,11 @@ from longshore.errors import (
     ResolveError,
     SocketError,
     TlsError,
+    UsageError,
 )
 from longshore.net.connect import format_address
 from longshore.net.opening import Opening
-from longshore.proto.ipc.egress import CREDENTIALS_FAILED
+from longshore.proto.ipc.egress import CREDENTIALS_FAILED, Dial
 
 if TYPE_CHECKING:
     from longshore.core.host_syntax import IpAddress
@@ -41,9 +42,12 @@ if TYPE_CHECKING:
     from longshore.egress.judge import Verdict
     from longshore.egress.names import Destination
     from longshore.net.opening import Opened, Progress
-    from longshore.proto.ipc.egress import Dial
+    from longshore.proto.ipc.pool import DialServer
 
 __all__ = ["OutboundDial", "outcome_of"]
+
+SERVER_KEEP_ALIVE_S: Final = 60.0
+"""A server connection that nobody uses is not forgotten by what lies between."""
 
 _OUTCOMES: Final = {
     errno.ECONNREFUSED: "refused",
@@ -58,7 +62,7 @@ class OutboundDial:
 
     Args:
         context: of the worker.
-        dial: what it says.
+        dial: what it says; or the pool, on its behalf.
 
     Raises:
         UsageError: it may not ask for that.
@@ -79,9 +83,9 @@ class OutboundDial:
         "hostname",
     )
 
-    def __init__(self, context: WorkerContext, dial: Dial) -> None:
+    def __init__(self, context: WorkerContext, dial: Dial | DialServer) -> None:
         self._context = context
-        ask, self._destination = _aimed(context, dial)
+        ask, self._destination = _aimed(context, dial) if isinstance(dial, Dial) else _aimed_at_server(context, dial)
         self.ask: Ask = ask
         address = ask.request.address
         self.hostname = address.hostname if self._destination is None else self._destination.hostname
@@ -239,6 +243,18 @@ def outcome_of(error: BaseException) -> str:
             return error.message
         case _:
             return "given up" if isinstance(error, CancelledError) else "internal error"
+
+
+def _aimed_at_server(context: WorkerContext, dial: DialServer) -> tuple[Ask, Destination | None]:
+    """Do the same for what the pool asks for."""
+    plain = Dial(dial_id=0, address=dial.address, keep_alive_s=SERVER_KEEP_ALIVE_S)
+    if dial.is_declared:
+        ask = parse_ask(context.config, plain)
+        return replace(ask, via="pool", binding=dial.binding, is_free=True), None
+    ask, destination = _aimed(context, plain)
+    if ask.binding:
+        raise UsageError(f"a database of env.{dial.binding}.get() cannot be reached through another binding")
+    return replace(ask, via="pool", binding=dial.binding), destination
 
 
 def _aimed(context: WorkerContext, dial: Dial) -> tuple[Ask, Destination | None]:

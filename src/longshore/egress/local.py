@@ -16,12 +16,14 @@ from longshore.egress.client import BrokerDialer
 from longshore.egress.contexts import ContextMaker
 from longshore.egress.control import ControlDoor
 from longshore.egress.flows import Flows
+from longshore.egress.pool_link import NoPool
 from longshore.net.channel import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from longshore.config.model import WorkerConfig
+    from longshore.egress.pool_link import PoolDoor
     from longshore.proto.ipc.egress import AuditRecord
 
 __all__ = ["LocalEgress"]
@@ -36,6 +38,7 @@ class LocalEgress:
         config: of the worker.
         request_id: see ``BrokerDialer``.
         via: see ``BrokerDialer``.
+        pool: serves its ``[[hyperdrive]]`` bindings.
         write_audit: takes the audit records; by default a denial is logged, with the rule that the worker is not told.
 
     Raises:
@@ -48,6 +51,7 @@ class LocalEgress:
         *,
         request_id: Callable[[], str],
         via: Callable[[], str],
+        pool: PoolDoor | None = None,
         write_audit: Callable[[AuditRecord], None] | None = None,
     ) -> None:
         store = open_store(os.environ)
@@ -55,7 +59,7 @@ class LocalEgress:
         mine, its = socket.socketpair()
         context = ContextMaker(store, self._flows, write_audit or _log_denial).make(1, config)
         self._context = context
-        self._door = ControlDoor(context, Channel(its))
+        self._door = ControlDoor(context, Channel(its), pool=pool or NoPool())
         self._door.start()
         self.dialer = BrokerDialer(Channel(mine), request_id=request_id, via=via)
 

@@ -21,8 +21,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Final
 
 from longshore.core.ip_ranges import normalize_ip
+from longshore.core.private_names import private_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from longshore.config.model import WorkerConfig
     from longshore.core.host_syntax import IpAddress
 
 __all__ = [
@@ -35,6 +39,7 @@ __all__ = [
     "canonical_name",
     "is_localhost",
     "is_synthetic",
+    "names_of",
 ]
 
 SYNTHETIC_IPV4: Final = IPv4Network("198.18.0.0/15")
@@ -67,7 +72,7 @@ class Destination:
     also: tuple[str, ...] = ()
     """Names under which a literal was reached before, the latest first."""
     binding: str | None = None
-    """The ``[[egress]]`` binding whose private name this is."""
+    """The ``[[egress]]`` or ``[[hyperdrive]]`` binding whose private name this is."""
 
 
 class SyntheticNames:
@@ -122,9 +127,18 @@ class SyntheticNames:
         self._meaning[given] = Destination(name, given, is_synthetic=True, binding=binding)
         return given
 
+    def bindings(self) -> Mapping[str, IpAddress]:
+        """Return the private names, with their addresses."""
+        return self._bindings
+
     def binding_address(self, hostname: str) -> IpAddress | None:
         """Return the address of a binding's private name, or None when ``hostname`` is no such name."""
         return self._bindings.get(canonical_name(hostname))
+
+    def binding_of(self, hostname: str) -> str | None:
+        """Return the binding whose private name this is; None when it is another one."""
+        ip = self.binding_address(hostname)
+        return None if ip is None else self._meaning[ip].binding
 
     def destination(self, ip: IpAddress) -> Destination | None:
         """Return what connecting to ``ip`` means; an IPv4 address may be mapped into IPv6 (``::ffff:…``).
@@ -181,6 +195,15 @@ class SyntheticNames:
             ip = IPv4Address(number) if version == 4 else IPv6Address(number)
             if ip not in self._meaning:
                 return ip
+
+
+def names_of(config: WorkerConfig) -> SyntheticNames:
+    """Return the table of a new worker: the private names of its bindings, which have the same addresses each time."""
+    names = SyntheticNames()
+    pooled = [each.binding for each in config.hyperdrive if each.is_pooled or each.is_private]
+    for binding in (*(each.binding for each in config.egress), *pooled):
+        names.add_binding(private_name(binding), binding)
+    return names
 
 
 def canonical_name(hostname: str) -> str:

@@ -34,11 +34,14 @@ from longshore.credentials.store import open_store
 from longshore.egress.audit_trail import AuditTrail
 from longshore.egress.contexts import ContextMaker
 from longshore.egress.flows import Flows
+from longshore.egress.pool_dials import PoolDials
+from longshore.egress.pool_link import PoolLink
 from longshore.egress.worker_doors import WorkerDoors, load_traps
 from longshore.net.channel import Channel
 from longshore.net.fdpass import close_all
 from longshore.proto.ipc.egress import AddWorker, Audited, DoorsFailed, EgressReady, RemoveWorker, StartEgress
 from longshore.proto.ipc.frames import FrameError
+from longshore.proto.ipc.pool import AttachPool
 
 if TYPE_CHECKING:
     from longshore.net.fdpass import Received
@@ -96,8 +99,11 @@ class EgressProcess:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, trail.reopen)
         try:
+            contexts = ContextMaker(store, flows, trail.write)
+            self._dials = PoolDials(contexts)
+            self._pool = PoolLink(self._dials)
             self._channel.send(EgressReady(pid=os.getpid()))
-            await self._serve(ContextMaker(store, flows, trail.write))
+            await self._serve(contexts)
         finally:
             await self._end()
             flows.close()
@@ -116,8 +122,13 @@ class EgressProcess:
             case AddWorker(worker_id=worker_id, config=config, own_addresses=own_addresses):
                 sock = socket.socket(fileno=fds.pop())
                 context = contexts.make(worker_id, _decode_config(config), own_addresses)
-                self._workers[worker_id] = WorkerDoors(context, sock, partial(self._tell_failure, worker_id))
+                self._dials.add_worker(context)
+                on_failure = partial(self._tell_failure, worker_id)
+                self._workers[worker_id] = WorkerDoors(context, sock, on_failure, self._pool)
+            case AttachPool():
+                self._pool.attach(socket.socket(fileno=fds.pop()))
             case RemoveWorker(worker_id=worker_id):
+                self._dials.remove_worker(worker_id)
                 doors = self._workers.pop(worker_id, None)
                 if doors is not None:
                     await doors.aclose()
@@ -134,6 +145,8 @@ class EgressProcess:
         workers, self._workers = self._workers, {}
         for doors in workers.values():
             await doors.aclose()
+        await self._pool.aclose()
+        await self._dials.aclose()
 
     def _tell_failure(self, worker_id: int, error: str) -> None:
         self._channel.send(DoorsFailed(worker_id=worker_id, error=error))

@@ -14,6 +14,7 @@ import errno
 import logging
 import os
 import socket
+import struct
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from longshore.aio.tasks import spawn
 from longshore.core.info import SocketInfo
 from longshore.egress.credentials import binding_tls
 from longshore.egress.dial import OutboundDial
+from longshore.egress.pool_link import NoPool, is_pooled
 from longshore.egress.relay_pipe import Pipe
 from longshore.errors import SocketError
 from longshore.net.dial import handshake
@@ -32,6 +34,7 @@ from longshore.proto.ipc.egress import Dial
 if TYPE_CHECKING:
     from longshore.core.host_syntax import IpAddress
     from longshore.egress.context import WorkerContext
+    from longshore.egress.pool_link import PoolDoor
 
 __all__ = ["BindingRelay"]
 
@@ -45,6 +48,7 @@ MAX_RELAYED: Final = 8_192
 """Of one worker; each is two descriptors of ours."""
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
 _BACKLOG: Final = 512
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +58,12 @@ class BindingRelay:
 
     Args:
         context: of the worker.
+        pool: takes the connections to ``[[hyperdrive]]`` bindings, as they are.
     """
 
-    def __init__(self, context: WorkerContext) -> None:
+    def __init__(self, context: WorkerContext, pool: PoolDoor | None = None) -> None:
         self._context = context
+        self._pool = pool or NoPool()
         self._loop = asyncio.get_running_loop()
         self._listener: socket.socket | None = None
         self._expected: dict[int, tuple[str, asyncio.TimerHandle]] = {}
@@ -119,15 +125,27 @@ class BindingRelay:
                 self._pause()
             return  # else it is gone again
         sock.setblocking(False)
+        expected = self._expected.get(source) if ip == str(LOOPBACK) else None
+        if expected is not None and is_pooled(self._context.config, expected[0]):
+            self._forget(source)
+            self._pass_to_pool(expected[0], sock)
+            return
         near = FdStream(sock, self._loop, f"the worker at {ip}:{source}", busy_poll_s=0)
-        expected = self._expected.get(source)
-        if expected is None or ip != str(LOOPBACK):
+        if expected is None:
             near.abort()
             return
         self._forget(source)
         binding, _ = expected
         task = spawn(self._serve(binding, near), name=f"relay {binding}", on_done=self._opening.discard)
         self._opening.add(task)
+
+    def _pass_to_pool(self, binding: str, sock: socket.socket) -> None:
+        with sock:
+            try:
+                self._pool.pass_client(self._context.worker_id, binding, sock)
+            except SocketError as exc:
+                logger.warning("a connection of worker %r to %s failed: %s", self._context.config.name, binding, exc)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def _pause(self) -> None:
         """Look again in a while: a listener that cannot be emptied would keep the loop turning."""

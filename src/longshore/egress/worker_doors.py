@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.egress.control import ControlDoor
 from longshore.egress.dns_server import NameServer
+from longshore.egress.pool_link import NoPool
 from longshore.egress.relay import BindingRelay
 from longshore.net.channel import Channel
 from longshore.net.fdpass import Inbox, close_all
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from longshore.egress.context import WorkerContext
+    from longshore.egress.pool_link import PoolDoor
     from longshore.egress.traps import TrapDoor
     from longshore.proto.ipc.egress import Jailed
 
@@ -44,15 +46,21 @@ class WorkerDoors:
         context: of the worker.
         sock: our end of its egress channel; belongs to this object from now on.
         on_failure: told why the worker cannot be served; all its doors are shut then, but for ``aclose()``.
+        pool: serves its ``[[hyperdrive]]`` bindings.
     """
 
     def __init__(
-        self, context: WorkerContext, sock: socket.socket, on_failure: Callable[[str], None] | None = None
+        self,
+        context: WorkerContext,
+        sock: socket.socket,
+        on_failure: Callable[[str], None] | None = None,
+        pool: PoolDoor | None = None,
     ) -> None:
         self._context = context
         self._on_failure = on_failure
-        self._control = ControlDoor(context, Channel(sock, Inbox(MAX_ASK_BYTES)), self._on_jailed)
-        self._relay = BindingRelay(context)
+        channel = Channel(sock, Inbox(MAX_ASK_BYTES))
+        self._control = ControlDoor(context, channel, self._on_jailed, pool or NoPool())
+        self._relay = BindingRelay(context, pool)
         self._traps: TrapDoor | None = None
         self._names: NameServer | None = None
         self._is_closed = False

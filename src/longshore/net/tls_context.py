@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from longshore.core.tls_options import TlsOptions
 
-__all__ = ["client_context", "make_client_context", "trust_also"]
+__all__ = ["client_context", "load_identity", "make_client_context", "trust_also"]
 
 # Reading the system's CA bundle takes tens of milliseconds; a program uses few different settings.
 _CACHED_CONTEXTS = 64
@@ -74,12 +74,33 @@ def make_client_context(
     """
     context = _new_context(options, alpn, extra_roots)
     if identity:
-        try:
-            with _as_file(identity) as path:
-                context.load_cert_chain(path)
-        except OSError as exc:
-            raise ArgumentValueError(f"the client certificate cannot be used: {exc}") from exc
+        load_identity(context, identity, "client certificate")
     return context
+
+
+def load_identity(context: ssl.SSLContext, identity: str, name: str) -> None:
+    """Show this certificate to peers.
+
+    Args:
+        context: of a client or a server.
+        identity: a PEM chain, leaf first, and its private key without a password.
+        name: what it is, for the message.
+
+    Raises:
+        ArgumentValueError: it cannot be used.
+    """
+    try:
+        with _as_file(identity) as path:
+            context.load_cert_chain(path, password=_no_password)
+    except (OSError, ValueError) as exc:
+        raise ArgumentValueError(
+            f"the {name} cannot be used: {exc}; give a PEM chain and the key that belongs to it, without a password"
+        ) from exc
+
+
+def _no_password() -> str:
+    """Refuse; OpenSSL would ask at the terminal."""
+    raise ValueError("the private key has a password")
 
 
 @lru_cache(maxsize=_CACHED_CONTEXTS)

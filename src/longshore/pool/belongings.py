@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from longshore.pool.shared import PoolShared
     from longshore.pool.unit import Unit
 
-__all__ = ["PROCESS", "TEMPORARY", "Belongings"]
+__all__ = ["PROCESS", "SESSION_MODE", "TEMPORARY", "Belongings"]
 
 TEMPORARY: Final = "temporary object"
 PROCESS: Final = "state of the server process"
 """Nothing takes it away."""
+SESSION_MODE: Final = "session mode"
+"""The operator wants it so; nothing more is to be explained."""
 _MEANING: Final = ("search_path", "role", "session_authorization")
 _OWN_COMMANDS: Final = ("role", "session_authorization")
 """RESET ALL leaves them."""
@@ -42,6 +44,11 @@ class Belongings:
         self._startup = dict(settings)
         self._session_id = session_id
         self._shared = shared
+
+    @property
+    def start_settings(self) -> dict[str, str]:
+        """What the client asked for when it connected."""
+        return dict(self._startup)
 
     def is_start_setting(self, name: str) -> bool:
         """Return whether the client asked for a value when it connected: RESET means that one."""
@@ -139,7 +146,6 @@ class Belongings:
         self._pin_if(findings.advisory, "advisory lock", text)
         self._pin_if(findings.temporary, TEMPORARY, text)
         self._pin_if(findings.cursor, "cursor WITH HOLD", text)
-        self._pin_if(findings.listens, "LISTEN", text)
 
     def _reconcile_prepared(self, found: dict[str, str], text: str) -> None:
         """Keep the texts that made what is there; what was made by code, or among other statements, is not repeated."""
@@ -159,7 +165,8 @@ class Belongings:
         """Tie the session to its connection; idempotent."""
         if reason not in self.pins:
             self.pins[reason] = text
-            self._shared.on_pin(self._session_id, reason, text)
+            if SESSION_MODE not in self.pins:
+                self._shared.on_pin(self._session_id, reason, text)
 
     def _pin_if(self, is_there: bool, reason: str, text: str) -> None:
         if is_there:

@@ -5,37 +5,63 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from longshore.pool.dialing import DIRECT
+from longshore.pool.login_failed import LoginFailed
+from longshore.pool.server_encryption import open_transport
 from longshore.proto.postgres.frontend_messages import CancelRequest
 from longshore.proto.postgres.serialize import serialize_startup
 
 if TYPE_CHECKING:
-    from longshore.pool.server_memory import ServerMemory
-    from longshore.pool.target import Target
+    from longshore.pool.dialing import ServerDialer
+    from longshore.pool.server_connection import ServerConnection
 
 __all__ = ["send_cancel"]
 
 _LIMIT_S = 10.0
 
 
-async def send_cancel(target: Target, memory: ServerMemory) -> bool:
-    """Send a CancelRequest; return whether the server has taken it.
+async def send_cancel(server: ServerConnection, dialer: ServerDialer = DIRECT) -> bool:
+    """Send a CancelRequest, encrypted as the connection is; return whether the server has taken it.
 
     The server closes the connection when it has told the process: only then no statement that comes later can be hit.
 
     Cancellation: the request may be on its way.
     """
-    writer: asyncio.StreamWriter | None = None
+    memory, place = server.memory, server.place
+    assert place is not None, "it was opened by open_server"
+    host, port, tls = place
+    if dialer is DIRECT and (peer := server.transport.get_extra_info("peername")) and not host.startswith("/"):
+        address: str = peer[0]  # a name may have several, and only one of them knows the process
+    else:
+        address = host
     try:
         async with asyncio.timeout(_LIMIT_S):
-            if (path := target.unix_path) is not None:
-                reader, writer = await asyncio.open_unix_connection(path)
-            else:
-                reader, writer = await asyncio.open_connection(target.host, target.port)
-            writer.write(serialize_startup(CancelRequest(memory.pid, memory.cancel_key)))
-            await reader.read()
-    except (OSError, TimeoutError):
+            transport = await open_transport(address, port, tls, dialer, server_name=host)
+            try:
+                ended = _End()
+                transport.set_protocol(ended)
+                transport.write(serialize_startup(CancelRequest(memory.pid, memory.cancel_key)))
+                await ended.wait()
+            finally:
+                transport.abort()
+    except (LoginFailed, TimeoutError):
         return False
-    finally:
-        if writer is not None:
-            writer.transport.abort()
     return True
+
+
+class _End(asyncio.Protocol):
+    """Waits for the end of a connection."""
+
+    def __init__(self) -> None:
+        self._ended = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take it."""
+        self._ended.set()
+
+    async def wait(self) -> None:
+        """Wait for it.
+
+        Cancellation: safe.
+        """
+        await self._ended.wait()

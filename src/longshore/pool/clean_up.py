@@ -103,6 +103,7 @@ class CleanUp:
         server = self._server
         self._is_dirty, self._is_resetting = False, True
         server.settings, server.unnamed, server.sql_owner, server.sequence_owner = {}, None, None, None
+        server.listens = False
         server.forget_prepared()
         self._send(_RESET, _F.Query)
 

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.pool.belongings import PROCESS
 from longshore.pool.extended import as_text
+from longshore.pool.listening import Listening
 from longshore.pool.long_message import LongHead
 from longshore.pool.rename import SYNC, parse_message
 from longshore.pool.retry import Attempt
 from longshore.pool.sequences import UNKNOWN_VALUE_SQL, may_read
-from longshore.pool.session_core import SessionCore
 from longshore.pool.tags import Deallocating, Replay, Unread
+from longshore.pool.trust import Trust
 from longshore.proto.postgres.constants import FrontendType
 from longshore.proto.postgres.framing import Frame, FrameChunk, FrameStart
 from longshore.proto.postgres.frontend_messages import Query
 from longshore.proto.postgres.serialize import serialize
+from longshore.proto.postgres.violation import ProtocolViolation
 from longshore.sql.classify import classify
 from longshore.sql.facts import UNKNOWN_TEXT, Effect, Kind
 
@@ -33,10 +35,11 @@ _GONE: Final = parse_message(b"longshore_gone", b"SELECT 1\0\0\0")
 _DEALLOCATE_GONE: Final = serialize(Query(b"DEALLOCATE longshore_gone"))
 _NO_VALUE: Final = serialize(Query(UNKNOWN_VALUE_SQL))
 _MAX_DOTTED: Final = 100
+_ENDS: Final = (_F.Query, _F.Sync, _F.FunctionCall)
 _LONG: Final = "statement too long to be kept"
 
 
-class ClientMessages(SessionCore):
+class ClientMessages(Trust, Listening):
     """See ``SessionEngine``."""
 
     _stream_to: list[bytes] | None = None
@@ -48,16 +51,28 @@ class ClientMessages(SessionCore):
         """Take a message, with a server connection."""
         if self.attempt is not None:
             self.attempt.add(event)
+        if self.desk is not None:
+            self.desk.sent(event)
         if isinstance(event, Frame):
             handler = HANDLERS.get(event.type)
             if handler is None:
                 self.wire.send(event.raw, event.type)
             else:
-                handler(self, event)
+                self._handle(handler, event)
+            if self.is_listening and event.type in _ENDS:
+                self.bar()
         elif isinstance(event, FrameStart):
             self._start_stream(event)
         elif isinstance(event, FrameChunk):
             self._take_chunk(event)
+
+    def _handle(self, handler: Callable[[ClientMessages, Frame], None], frame: Frame) -> None:
+        try:
+            handler(self, frame)
+        except ProtocolViolation:
+            raise
+        except (ValueError, IndexError) as exc:  # the message is shorter than it says
+            raise ProtocolViolation(f"malformed: {exc}", message_type=frame.type) from exc
 
     # -- long messages ---------------------------------------------------------------------------
 
@@ -104,6 +119,7 @@ class ClientMessages(SessionCore):
             if facts.moves_sequence:
                 self._note_sequence()
             if facts.changes_catalogue:
+                self.note_change()
                 self.unit.note(facts, text)
             self.wire.send(frame.raw, _F.Query)
             return
@@ -150,6 +166,9 @@ class ClientMessages(SessionCore):
     def note(self, facts: TextFacts, text: str) -> bool:
         """Take a text that is about to run; False when it must not."""
         assert self.wire.server is not None
+        facts = self.trusted(facts)
+        if facts.changes_catalogue:
+            self.note_change()
         effects = facts.effects
         if effects & Effect.SEQUENCE_IS_READ:
             if not may_read(self, facts):
@@ -160,6 +179,8 @@ class ClientMessages(SessionCore):
         self.unit.note(facts, text)
         if effects or facts.changes_catalogue:
             self.last_text = text
+        if effects & Effect.LISTENS:
+            self.note_listening()
         for effect, reason in _PINS:
             if effects & effect:
                 self.belongings.pin(reason, text)

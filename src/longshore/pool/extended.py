@@ -432,7 +432,7 @@ class ExtendedProtocol:
             if outcome is Outcome.DONE:
                 if tag.is_sql:
                     self._session.drop_sql_prepared(as_text(tag.name))
-            elif tag.prepared is not None and tag.name:
+            elif tag.prepared is not None and tag.name and not tag.prepared.is_void:
                 self.statements.setdefault(tag.name, tag.prepared)
 
     def _finish_describe(self, tag: _Describing, outcome: Outcome) -> None:

@@ -26,7 +26,7 @@ SELECT pg_catalog.json_build_object(
  'advisory', EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.pid
    OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()),
  'cursor', EXISTS (SELECT FROM pg_catalog.pg_cursors k WHERE k.is_holdable),
- 'listens', EXISTS (SELECT FROM pg_catalog.pg_listening_channels()),
+ 'channels', (SELECT pg_catalog.json_agg(n.name) FROM pg_catalog.pg_listening_channels() n(name)),
  'prepared', (SELECT pg_catalog.json_object_agg(q.name, q.statement) FROM
    pg_catalog.pg_prepared_statements q WHERE q.from_sql),
  'protocol_prepared', (SELECT pg_catalog.json_agg(q.name) FROM pg_catalog.pg_prepared_statements q
@@ -51,7 +51,8 @@ class Findings:
     temporary: bool
     advisory: bool
     cursor: bool
-    listens: bool
+    channels: frozenset[str]
+    """To which it listens."""
     prepared: dict[str, str]
     """Statements made by SQL's PREPARE, and the texts that did it: with everything else that stood there."""
     protocol_prepared: frozenset[bytes]
@@ -66,7 +67,7 @@ class _Answer(msgspec.Struct):
     temporary: bool
     advisory: bool
     cursor: bool
-    listens: bool
+    channels: list[str] | None
     prepared: dict[str, str] | None
     protocol_prepared: list[str] | None
     settings: dict[str, str] | None
@@ -112,7 +113,7 @@ def parse_findings(value: bytes, login: str) -> Findings:
         answer.temporary,
         answer.advisory,
         answer.cursor,
-        answer.listens,
+        frozenset(answer.channels or ()),
         answer.prepared or {},
         frozenset(name.encode() for name in answer.protocol_prepared or ()),
         settings,

@@ -9,6 +9,7 @@ from longshore.pool.shape import Shape
 from longshore.proto.postgres.relay import RelayState
 
 if TYPE_CHECKING:
+    from longshore.pool.cache.writes import PendingWrites
     from longshore.pool.prepared import Prepared
 
 __all__ = ["ServerMemory"]
@@ -27,6 +28,8 @@ class ServerMemory:
     __slots__ = (
         "cancel_key",
         "cancels",
+        "is_changing",
+        "listens",
         "parameters",
         "pid",
         "prepared",
@@ -39,6 +42,7 @@ class ServerMemory:
         "suspect",
         "unnamed",
         "unnamed_shape",
+        "writes",
     )
 
     def __init__(self, server_id: int, parameters: dict[bytes, bytes], pid: int = 0, cancel_key: bytes = b"") -> None:
@@ -48,6 +52,10 @@ class ServerMemory:
         self.cancel_key = cancel_key
         self.cancels = 0
         """Cancel requests that are on their way, and may hit whatever is done here."""
+        self.is_changing = False
+        """A statement here may be about to change the catalogue; see ``PoolShared.begin_change``."""
+        self.listens = False
+        """LISTEN was said here, and not taken back."""
         self.relay = RelayState()
         self.settings: dict[str, str] = {}
         """Parameters that differ from those after the login: name → the statement that made them."""
@@ -62,6 +70,8 @@ class ServerMemory:
         self.unnamed: Prepared | None = None
         """What the unnamed statement is."""
         self.unnamed_shape = Shape()
+        self.writes: PendingWrites | None = None
+        """What the present transaction may have written, where a cache wants to know."""
         self.sequence_owner: int | None = None
         """The last session that may have moved a sequence: to it, and nobody else, currval() tells the truth."""
 

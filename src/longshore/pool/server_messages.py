@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from longshore.pool.listening import Listening
 from longshore.pool.prepared import NAME_PREFIX
 from longshore.pool.rename import SYNC
-from longshore.pool.session_core import SessionCore
-from longshore.pool.tags import PROBE, RESTORE, RETRY, Deallocating, Replay, Unread
+from longshore.pool.tags import (
+    LISTEN_HERE,
+    PROBE,
+    RESTORE,
+    RETRY,
+    UNLISTEN_HERE,
+    Deallocating,
+    Replay,
+    Unread,
+)
 from longshore.pool.wire import Refused
 from longshore.proto.postgres.backend_messages import ErrorResponse
 from longshore.proto.postgres.constants import BackendType, FrontendType, TransactionStatus
@@ -32,7 +41,7 @@ _MAX_PROBES: Final = 5
 _ALL_GONE: Final = frozenset({b"DEALLOCATE ALL\0", b"DISCARD ALL\0"})
 
 
-class ServerMessages(SessionCore):
+class ServerMessages(Listening):
     """See ``SessionEngine``."""
 
     _captured: bytearray | None = None
@@ -114,6 +123,12 @@ class ServerMessages(SessionCore):
         if verdict is Verdict.FORWARD:
             self.attempt = None
             self.wire.to_client.append(raw)
+            if kind == _Z:
+                statistics = self.shared.statistics
+                statistics.queries += 1
+                statistics.transactions += raw[5] == 0x49  # I, idle
+            if self.barrier and kind == _Z and not relay.outstanding_syncs:
+                self.end_barrier()
         elif verdict is Verdict.ASYNCHRONOUS:
             self._take_asynchronous(kind, raw)
         elif kind == _DATA_ROW and self._captured is not None:
@@ -138,14 +153,10 @@ class ServerMessages(SessionCore):
                 self.parameters[name] = value
                 self.wire.to_client.append(raw)
         elif kind == _B.NotificationResponse:
-            self.wire.to_client.append(self._with_client_pid(raw))
+            if self.hears(raw):
+                self.wire.to_client.append(self.with_client_pid(raw))
         elif not is_ours:
             self.wire.to_client.append(raw)
-
-    def _with_client_pid(self, raw: bytes) -> bytes:
-        """Return a notification with the process id that its sender was told: clients look for their own."""
-        pid = self.shared.notifiers.get(int.from_bytes(raw[5:9], "big"))
-        return raw if pid is None else raw[:5] + pid.to_bytes(4, "big") + raw[9:]
 
     def tell_parameters(self) -> None:
         """Tell the client what differs from what it was told, once the session is restored."""
@@ -216,6 +227,9 @@ class ServerMessages(SessionCore):
             self._is_restore_canceled = tag is RESTORE
             if error.sqlstate != _CANCELED:
                 self._fail(error)
+        elif tag is LISTEN_HERE or tag is UNLISTEN_HERE:
+            if not self.is_cancel_of_unlisten(tag, error):
+                self._fail(error)
         elif self.wire.server is not None and self.wire.server.relay.is_own_batch:
             pass  # before a simple query: the query will fail for the same reason
         else:
@@ -244,6 +258,8 @@ class ServerMessages(SessionCore):
             self.on_restored(is_done)
         elif tag is RETRY:
             self._send_again()
+        elif tag is LISTEN_HERE or tag is UNLISTEN_HERE:
+            self.on_own_listening(tag)
         elif isinstance(tag, Unread):
             if not tag.is_syntax_error:
                 self.note(tag.facts, tag.text)

@@ -16,16 +16,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from longshore.pool.belongings import PROCESS, Belongings
+from longshore.pool.belongings import PROCESS, SESSION_MODE, Belongings
 from longshore.pool.client_messages import ClientMessages
+from longshore.pool.packing import pack, unpack
 from longshore.pool.probe import parse_findings, probe_sql
-from longshore.pool.rename import CLOSE_COMPLETE, STATEMENT, SYNC, close_message
+from longshore.pool.rename import CLOSE_COMPLETE, SYNC, close_message
 from longshore.pool.server_messages import ServerMessages
 from longshore.pool.settings import is_sure_to_succeed
 from longshore.pool.tags import PROBE, RESTORE, Replay
 from longshore.pool.unit import Unit
 from longshore.proto.postgres.constants import FrontendType, TransactionStatus
-from longshore.proto.postgres.errors import error_response
+from longshore.proto.postgres.errors import error_response, violation_response
 from longshore.proto.postgres.framing import Frame
 from longshore.proto.postgres.frontend_messages import Query
 from longshore.proto.postgres.serialize import serialize
@@ -34,6 +35,7 @@ from longshore.proto.postgres.violation import ProtocolViolation
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from longshore.pool.packing import Packed
     from longshore.pool.server_memory import ServerMemory
     from longshore.pool.shared import PoolShared
     from longshore.proto.postgres.framing import FrameEvent
@@ -63,18 +65,49 @@ class SessionEngine(ClientMessages, ServerMessages):
         super().__init__(session_id, shared, Belongings(session_id, shared, settings))
         self.parameters = dict(parameters)
         self._scans_epoch = -1  # see PoolShared.scanned_epoch
+        if shared.cache is not None:
+            self.desk = shared.cache.desk(self)
 
     # -- what may be asked -----------------------------------------------------------------------
 
     @property
     def wants_server(self) -> bool:
         """True when the client has said something that needs a server connection."""
-        return self.wire.server is None and bool(self.inbox) and not self.is_ended
+        is_waiting = self.desk is not None and self.desk.is_waiting
+        return self.wire.server is None and bool(self.inbox) and not self.is_ended and not is_waiting
 
     @property
     def has_arrears(self) -> bool:
         """True while messages of the client wait for something: better not read more of them."""
         return bool(self.inbox)
+
+    # -- to another process ----------------------------------------------------------------------
+
+    def packed(self) -> Packed | None:
+        """Return the session as values that JSON can write; None when it cannot be moved now.
+
+        It can when it has no server connection and waits for none, and nothing of it is under way. Whether there is
+        half a message of the client is for the caller to know, who has the reader.
+        """
+        is_busy = self.inbox or self.is_skipping_alone or self.wire.to_client or self.wire.to_server
+        is_over = self.is_ended or self.failure is not None
+        if self.wire.server is not None or is_busy or is_over or self.belongings.pins or self.channels:
+            return None
+        return pack(self)
+
+    @classmethod
+    def unpacked(cls, values: Packed, session_id: int, shared: PoolShared) -> SessionEngine:
+        """Return the session that was packed, for another pool of the same database and account.
+
+        Raises:
+            ValueError: the values are not what ``packed`` returned.
+        """
+        try:
+            engine = cls(session_id, shared, values["start_settings"], {})
+            unpack(engine, values)
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ValueError(f"not a packed session: {exc}") from exc
+        return engine
 
     # -- server connections ----------------------------------------------------------------------
 
@@ -84,14 +117,22 @@ class SessionEngine(ClientMessages, ServerMessages):
         self.wire.server = server
         self.is_done = False
         self.unit = Unit()
+        if self.shared.is_session_mode and self.inbox:
+            self.belongings.pin(SESSION_MODE, "")
+        if self.desk is not None:
+            self.desk.attached()
         self.extended.at_rest()
+        self.listen_here()
         if len(server.prepared) > self.shared.max_prepared and self.extended.evict():
             self.wire.inject(SYNC, _F.Sync)
+        pending = server.relay.pending
         self.restore()
-        if server.relay.is_idle:
+        if server.relay.pending == pending:
             self.tell_parameters()
         self._drain_inbox()
         self._rest()
+        if self.desk is not None:
+            self.desk.after(())
 
     def detach(self) -> ServerMemory:
         """Give the connection back; only when ``is_done``."""
@@ -113,8 +154,10 @@ class SessionEngine(ClientMessages, ServerMessages):
             return None, False
         if PROCESS in self.belongings.pins:
             return None, False
-        is_dirty = bool(self.belongings.pins or self.unit.effects or self.is_waiting or self.unit.has_error)
-        return server, is_dirty
+        self.recheck_trust()
+        is_busy = self.is_waiting or self.held is not None
+        is_dirty = self.belongings.pins or self.unit.effects or is_busy or self.unit.has_error or server.listens
+        return server, bool(is_dirty)
 
     # -- from the client -------------------------------------------------------------------------
 
@@ -129,9 +172,13 @@ class SessionEngine(ClientMessages, ServerMessages):
             inbox.extend(events)
             if self.is_skipping_alone:
                 self._skip_to_sync()
-            self._answer_alone()
+            self.answer_alone()
+            if self.desk is not None:
+                self.desk.look()
             return
         self.is_done = False
+        if self.channels:
+            self.listen_here()
         for event in events:
             if inbox or self.is_waiting:
                 inbox.append(event)
@@ -140,7 +187,7 @@ class SessionEngine(ClientMessages, ServerMessages):
         if not inbox and self.wire.server.relay.is_idle:
             self._rest()  # it was nothing for the server
 
-    def _answer_alone(self) -> None:
+    def answer_alone(self) -> None:
         """Answer what needs no server, as long as nothing that needs one stands before it."""
         inbox = self.inbox
         while inbox and isinstance(frame := inbox[0], Frame):
@@ -148,7 +195,7 @@ class SessionEngine(ClientMessages, ServerMessages):
                 self.is_ended = True
             elif frame.type == _F.Sync:
                 self.wire.to_client.append(READY_IDLE)
-            elif frame.type == _F.Close and frame.raw[5] == STATEMENT:
+            elif frame.type == _F.Close and frame.raw[5:6] == b"S":
                 if self.extended.forget(frame.raw[6:-1])[1]:
                     return
                 self.wire.to_client.append(CLOSE_COMPLETE)
@@ -161,6 +208,8 @@ class SessionEngine(ClientMessages, ServerMessages):
         inbox = self.inbox
         if self.wire.server is not None or not inbox:
             return
+        if self.desk is not None:
+            self.desk.cancelled()
         self.wire.to_client.append(_CANCELED)
         first, inbox_types = inbox[0], (_F.Query, _F.FunctionCall)
         if isinstance(first, Frame) and first.type in inbox_types:
@@ -168,7 +217,7 @@ class SessionEngine(ClientMessages, ServerMessages):
             self.wire.to_client.append(READY_IDLE)
         else:
             self._skip_to_sync()
-        self._answer_alone()
+        self.answer_alone()
 
     def _skip_to_sync(self) -> None:
         inbox = self.inbox
@@ -182,8 +231,11 @@ class SessionEngine(ClientMessages, ServerMessages):
 
     def _drain_inbox(self) -> None:
         inbox = self.inbox
-        while inbox and not self.is_waiting and not self.is_ended:
-            self.take(inbox.popleft())
+        try:
+            while inbox and not self.is_waiting and not self.is_ended:
+                self.take(inbox.popleft())
+        except ProtocolViolation as exc:
+            self.failure = violation_response(exc)
 
     # -- from the server -------------------------------------------------------------------------
 
@@ -193,44 +245,73 @@ class SessionEngine(ClientMessages, ServerMessages):
         Raises:
             ProtocolViolation: it does not keep to the protocol; the connection is of no further use.
         """
-        self.take_replies(events)
-        if self.inbox and not self.is_waiting:
-            self._drain_inbox()
+        if self.desk is not None:
+            self.desk.before()
+        try:
+            self.take_replies(events)
+        except ProtocolViolation:
+            raise
+        except (ValueError, IndexError) as exc:  # a message is shorter than it says
+            raise ProtocolViolation(f"malformed: {exc}", is_fatal=True) from exc
         server = self.wire.server
+        if self.barrier and server is not None and server.relay.is_copying_in:
+            self.barrier = self.is_waiting = False  # the client's data are part of the batch
+        if self.inbox and not self.is_waiting and self.held is None:
+            self._drain_inbox()
         if server is not None and not server.relay.pending:
             self._rest()
+        if self.desk is not None:
+            self.desk.after(events)
 
     # -- at rest ---------------------------------------------------------------------------------
 
     def _rest(self) -> None:
         """Decide whether the connection is to be kept, when nothing is in flight."""
         server = self.wire.server
-        if server is None or self.is_waiting or self.failure is not None or self.inbox:
+        if server is None or self.is_waiting or self.failure is not None or (self.inbox and self.held is None):
             return
         relay = server.relay
         if relay.status is not TransactionStatus.IDLE or not relay.is_idle:
             return
         unit, pins = self.unit, self.belongings.pins
+        self.recheck_trust()
         if unit.needs_probe or (pins and (unit.changes_catalogue or _UNKNOWN_STATE in pins)):
             self._ask()
             return
-        self._finish_unit()
-        self.is_done = not pins and relay.is_idle
+        if not self._finish_unit() or (self.is_listening and not self.settle_listening()):
+            return
+        self.release_held()
+        if self.inbox:
+            self.go_on_at_rest()
+        else:
+            self.is_done = not pins and relay.is_idle
 
-    def _finish_unit(self) -> None:
+    def go_on_at_rest(self) -> None:
+        """Go on where the session waited for the pool's listener, or for the end of its own batch."""
+        if self.held is None:
+            self.listen_here()
+            self._drain_inbox()
+        if self.held is not None or not self.inbox:
+            self._rest()
+
+    def _finish_unit(self) -> bool:
+        """Remember what the statements did; return whether the session need not wait now."""
         unit, server = self.unit, self.wire.server
         assert server is not None
         if unit.changes_catalogue:
-            self.shared.epoch += 1
+            self.shared.begin_change(server)
+            self.shared.end_change(server)
         if unit.changes and not unit.is_unclear:
             self.belongings.settle(unit, server)
             if self.belongings.pins:
                 self.restore()  # what a RESET brings back
         self.unit = Unit()
+        return not self.is_waiting
 
     def _ask(self) -> None:
         """Ask the server what stayed behind; the client waits meanwhile."""
         self.is_waiting = True
+        self.shared.statistics.probes += 1
         self.start_capture()
         belongings = self.belongings
         names = {name for name in (*belongings.settings, *self.shared.dotted_names) if "." in name}
@@ -259,6 +340,7 @@ class SessionEngine(ClientMessages, ServerMessages):
         text = self.last_text
         self._finish_unit()
         self.belongings.reconcile(findings, server, text)
+        self.take_channels(findings.channels, text)
         self.extended.keep_only(findings.protocol_prepared)
         if self.belongings.pins:
             self.restore()

@@ -10,7 +10,10 @@ from longshore.pool.unit import Unit
 from longshore.pool.wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from longshore.pool.belongings import Belongings
+    from longshore.pool.cache.desk import Desk
     from longshore.pool.retry import Attempt
     from longshore.pool.shared import PoolShared
     from longshore.proto.postgres.backend_messages import ErrorResponse
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from longshore.sql.facts import TextFacts
 
 __all__ = ["SessionCore"]
+
+
+def _nobody() -> None:
+    """Nobody is woken."""
 
 
 class SessionCore:
@@ -55,6 +62,10 @@ class SessionCore:
         """Why the session cannot go on; send it and close."""
         self.failure_cause: ErrorResponse | None = None
         """What the server said."""
+        self.barrier = False
+        """What the client says behind its batch waits for the end of that batch."""
+        self.held: bytes | None = None
+        """That end, which the client has not been told yet."""
         self.attempt: Attempt | None = None
         """The batch that may be sent once more."""
         self.is_in_message = False
@@ -63,6 +74,10 @@ class SessionCore:
         """The last text that may have left something behind: what a pin is explained with."""
         self.last_reply = b""
         self.last_parameters = b""
+        self.desk: Desk | None = None
+        """Where it asks the read cache, if there is one."""
+        self.on_wake: Callable[[], None] = _nobody
+        """Is called when there is something to send, or to ask for, without anything having been received."""
 
     def on_finished(self, tag: object, outcome: Outcome) -> None:
         """Take how a request ended."""

@@ -45,6 +45,8 @@ class Rules:
     """Sessions that may wait at the same time."""
     wait_timeout_s: float = 120.0
     idle_timeout_s: float = 600.0
+    lifetime_s: float = 3600.0
+    """A connection is replaced when it is so old; a little earlier by chance, so that not all go at once."""
     probe_after_s: float = 30.0
     """A connection that was idle for longer is asked before it is used."""
 

@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from longshore.pool.prepared import Prepared
     from longshore.sql.facts import TextFacts
 
-__all__ = ["PROBE", "RESTORE", "RETRY", "Deallocating", "Replay", "Unread"]
+__all__ = ["LISTEN_HERE", "PROBE", "RESTORE", "RETRY", "UNLISTEN_HERE", "Deallocating", "Replay", "Unread"]
 
 RESTORE: Final = object()
 """Parameters are set."""
 PROBE: Final = object()
 """It is asked what stayed behind."""
+LISTEN_HERE: Final = object()
+"""The server connection begins to listen as the session does."""
+UNLISTEN_HERE: Final = object()
+"""It stops."""
 RETRY: Final = object()
 """A batch that failed ends; it is sent once more then."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["Target", "TlsMode", "UpstreamTls"]
+__all__ = ["Target", "TlsMode", "UpstreamTls", "unix_path"]
 
 
 class TlsMode(Enum):
@@ -50,8 +50,23 @@ class Target:
     """``target_session_attrs=read-write``."""
     tls: UpstreamTls = field(default_factory=UpstreamTls)
     connect_timeout_s: float = 15.0
+    """For each host: name, TCP, TLS and login together."""
+    application_name: str = "longshore"
+    """What ``pg_stat_activity`` shows of connections that no client has given another name."""
+    options: str = ""
+    """Of the server process, as libpq has them: ``-c name=value``."""
 
     @property
     def unix_path(self) -> str | None:
         """The path of the Unix socket; None for TCP."""
-        return f"{self.host}/.s.PGSQL.{self.port}" if self.host.startswith("/") else None
+        return unix_path(self.host, self.port)
+
+    @property
+    def places(self) -> tuple[tuple[str, int], ...]:
+        """All hosts with their ports, in the order in which they are tried."""
+        return ((self.host, self.port), *self.more_hosts)
+
+
+def unix_path(host: str, port: int) -> str | None:
+    """Return the path of the Unix socket; None for TCP."""
+    return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None

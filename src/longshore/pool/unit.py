@@ -33,7 +33,7 @@ _BEFORE: Final = frozenset({Kind.PREPARE, Kind.DEALLOCATE, Kind.DISCARD})
 class Unit:
     """The statements since the last rest."""
 
-    __slots__ = ("changes", "changes_catalogue", "effects", "has_error", "is_murky")
+    __slots__ = ("changes", "changes_catalogue", "effects", "has_error", "is_murky", "trusted_epoch")
 
     def __init__(self) -> None:
         self.effects = Effect.NONE
@@ -42,6 +42,8 @@ class Unit:
         self.has_error = False
         self.is_murky = False
         self.changes_catalogue = False
+        self.trusted_epoch: int | None = None
+        """The ``PoolShared.epoch`` whose catalogue told that code of users is harmless; see ``Trust``."""
 
     def note(self, facts: TextFacts, text: str) -> None:
         """Take a text that was sent to the server."""

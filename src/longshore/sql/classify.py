@@ -105,7 +105,8 @@ def _statement(node: pb.Node, start: int = 0, end: int = 0) -> Statement:
         known: dict[str, Any] = {"kind": _kind_of_query(SIMPLE_KINDS[which], found)}
     else:
         known = describe(which, value, inner)
-    effects = known.pop("effects", Effect.NONE) | found.effects
+    known_effects = known.pop("effects", Effect.NONE)
+    effects = known_effects | found.effects
     if known["kind"] is Kind.PREPARE:
         effects = Effect.PREPARED  # what it holds happens at EXECUTE
     return Statement(
@@ -119,6 +120,14 @@ def _statement(node: pb.Node, start: int = 0, end: int = 0) -> Statement:
         has_clock_literal=found.has_clock_literal,
         settings=frozenset(found.settings),
         sql_values=frozenset(found.sql_values),
+        is_query=which == "select_stmt",
+        operations=frozenset(found.operations),
+        operators=frozenset(found.operators),
+        types=frozenset(found.types),
+        attributes=frozenset(found.attributes),
+        locks_rows=found.locks_rows,
+        samples_rows=found.samples_rows,
+        is_opaque=found.is_opaque or (Effect.ANYTHING in known_effects and which != "call_stmt"),
         **known,
     )
 

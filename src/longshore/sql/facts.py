@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
 from typing import Final
 
-__all__ = ["UNKNOWN_TEXT", "Effect", "Kind", "Name", "Statement", "TextFacts"]
+__all__ = ["UNKNOWN_TEXT", "Effect", "Kind", "Name", "Operation", "Statement", "TextFacts"]
 
 
 class Kind(Enum):
@@ -18,9 +18,9 @@ class Kind(Enum):
     READ = auto()
     """SELECT, VALUES, TABLE, SHOW, EXPLAIN without ANALYZE, and nothing in them writes."""
     WRITE = auto()
-    """INSERT, UPDATE, DELETE, MERGE, also inside WITH; SELECT … FOR UPDATE; NOTIFY."""
+    """INSERT, UPDATE, DELETE, MERGE, also inside WITH; SELECT … FOR UPDATE; TRUNCATE; REFRESH MATERIALIZED VIEW."""
     DDL = auto()
-    """Changes the catalogue: CREATE, ALTER, DROP, TRUNCATE, GRANT …"""
+    """Changes the catalogue: CREATE, ALTER, DROP, GRANT …"""
     MAINTENANCE = auto()
     """VACUUM, ANALYZE, CHECKPOINT, REINDEX, CLUSTER: the catalogue and the rows stay."""
     BEGIN = auto()
@@ -92,6 +92,17 @@ class Effect(Flag):
     """Runs code that we cannot see into."""
 
 
+class Operation(Enum):
+    """What is done to the rows of a relation."""
+
+    INSERT = auto()
+    UPDATE = auto()
+    DELETE = auto()
+    TRUNCATE = auto()
+    TRUNCATE_CASCADE = auto()
+    REFRESH = auto()
+
+
 Name = tuple[str | None, str]
 """Schema, None where the statement leaves it to ``search_path``; and name, both folded as PostgreSQL does."""
 
@@ -126,6 +137,23 @@ class Statement:
     """First arguments of set_config(), where they are constants."""
     sql_values: frozenset[str] = frozenset()
     """current_date, current_user …: functions without parentheses, by their upper-case names."""
+    is_query: bool = False
+    """SELECT, VALUES or TABLE themselves, not something that contains them."""
+    operations: frozenset[tuple[Operation, Name]] = frozenset()
+    """What is done to rows: by INSERT and the like, wherever it stands; nothing of what DDL does."""
+    operators: frozenset[Name] = frozenset()
+    """Those that are written; sorting and grouping have theirs without being written."""
+    types: frozenset[Name] = frozenset()
+    """Of casts, and whatever else names one."""
+    attributes: frozenset[str] = frozenset()
+    """What stands behind a dot: a column, or a function that is called that way."""
+    locks_rows: bool = False
+    samples_rows: bool = False
+    """TABLESAMPLE."""
+    is_opaque: bool = False
+    """``Effect.ANYTHING`` comes from more than functions of users that are called by name."""
+    values: tuple[str, ...] = ()
+    """Of SET, where they are constants: one by one, as they were written."""
 
 
 @dataclass(frozen=True, slots=True)

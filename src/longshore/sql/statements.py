@@ -22,11 +22,11 @@ _DDL: Final = (
     " create_foreign_server alter_foreign_server create_foreign_table create_user_mapping alter_user_mapping"
     " drop_user_mapping import_foreign_schema create_policy alter_policy create_am create_trig create_event_trig"
     " alter_event_trig create_plang create_role alter_role alter_role_set drop_role create_seq alter_seq define"
-    " create_domain create_op_class create_op_family alter_op_family drop truncate comment sec_label index"
+    " create_domain create_op_class create_op_family alter_op_family drop comment sec_label index"
     " create_stats alter_stats create_function alter_function rename alter_object_depends alter_object_schema"
     " alter_owner alter_operator alter_type rule composite_type create_enum create_range alter_enum view"
     " alter_database alter_database_refresh_coll alter_database_set alter_system create_table_as"
-    " refresh_mat_view create_conversion create_cast create_transform drop_owned reassign_owned alter_tsdictionary"
+    " create_conversion create_cast create_transform drop_owned reassign_owned alter_tsdictionary"
     " alter_tsconfiguration create_publication alter_publication create_subscription alter_subscription"
     " drop_subscription"
 )
@@ -37,6 +37,8 @@ SIMPLE_KINDS: Final[dict[str, Kind]] = {
     "update_stmt": Kind.WRITE,
     "delete_stmt": Kind.WRITE,
     "merge_stmt": Kind.WRITE,
+    "truncate_stmt": Kind.WRITE,
+    "refresh_mat_view_stmt": Kind.WRITE,
     "vacuum_stmt": Kind.MAINTENANCE,
     "check_point_stmt": Kind.MAINTENANCE,
     "reindex_stmt": Kind.MAINTENANCE,
@@ -98,16 +100,23 @@ def _variable_set(value: Any, _: Statement | None) -> dict[str, Any]:
         return {"kind": Kind.SET, "name": name, "is_local": True}
     if kind == "VAR_SET_DEFAULT":
         return {"kind": Kind.RESET, "name": name, "effects": Effect.SETTINGS}
-    return {"kind": Kind.SET, "name": name, "value": _setting(value), "effects": Effect.SETTINGS}
+    values = _setting(value)
+    return {
+        "kind": Kind.SET,
+        "name": name,
+        "value": ", ".join(values) if values else None,
+        "values": values,
+        "effects": Effect.SETTINGS,
+    }
 
 
-def _setting(value: Any) -> str | None:
-    """Return the value of a SET with plain constants; None where it takes the server to know."""
-    parts = []
+def _setting(value: Any) -> tuple[str, ...]:
+    """Return the values of a SET with plain constants; none where it takes the server to know."""
+    parts: list[str] = []
     for arg in value.args:
         which = arg.WhichOneof("node")
         if which != "a_const":
-            return None
+            return ()
         constant = arg.a_const
         kind = constant.WhichOneof("val")
         if kind == "sval":
@@ -117,8 +126,8 @@ def _setting(value: Any) -> str | None:
         elif kind == "fval":
             parts.append(constant.fval.fval)
         else:
-            return None
-    return ", ".join(parts) if parts else None
+            return ()
+    return tuple(parts)
 
 
 def _drop(value: Any, _: Statement | None) -> dict[str, Any]:

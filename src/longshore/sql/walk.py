@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from postgast import pg_query_pb2 as pb
 
 from longshore.sql.builtins import BUILTIN_FUNCTIONS
-from longshore.sql.facts import Effect, Name
+from longshore.sql.facts import Effect, Name, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Found", "walk"]
 
@@ -19,7 +20,7 @@ _TEMPORARY: Final = "t"
 _BUILTIN_SCHEMAS: Final = (None, "pg_catalog", "information_schema")
 _SQL_VALUES: Final = {number: name.removeprefix("SVFOP_") for name, number in pb.SQLValueFunctionOp.items()}
 # What datetime input reads as a moment that depends on the clock (manual: Special Values).
-_CLOCK_WORDS: Final = frozenset({"now", "today", "tomorrow", "yesterday", "allballs"})
+_CLOCK_WORD: Final = re.compile(r"(?<![a-z])(?:now|today|tomorrow|yesterday|allballs)(?![a-z])", re.IGNORECASE)
 _WRITTEN: Final = {
     "InsertStmt": "relation",
     "UpdateStmt": "relation",
@@ -35,6 +36,15 @@ _WRITTEN: Final = {
     "RuleStmt": "relation",
     "RenameStmt": "relation",
 }
+
+_OPERATIONS: Final = {
+    "UpdateStmt": (Operation.UPDATE,),
+    "DeleteStmt": (Operation.DELETE,),
+    "MergeStmt": (Operation.INSERT, Operation.UPDATE, Operation.DELETE),
+    "RefreshMatViewStmt": (Operation.REFRESH,),
+}
+_HAVE_WITH: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+_BETWEEN: Final = ("BETWEEN", "NOT BETWEEN")
 
 FUNCTION_EFFECTS: Final[dict[str, Effect]] = {
     "set_config": Effect.SETTINGS,
@@ -75,13 +85,19 @@ class Found:
 
     reads: set[Name] = field(default_factory=set)
     writes: set[Name] = field(default_factory=set)
+    operations: set[tuple[Operation, Name]] = field(default_factory=set)
     functions: set[Name] = field(default_factory=set)
+    operators: set[Name] = field(default_factory=set)
+    types: set[Name] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
     sql_values: set[str] = field(default_factory=set)
     settings: set[str] = field(default_factory=set)
     effects: Effect = Effect.NONE
     locks_rows: bool = False
+    samples_rows: bool = False
     makes_table: bool = False
     has_clock_literal: bool = False
+    is_opaque: bool = False
 
 
 def walk(root: Any) -> Found:
@@ -97,49 +113,118 @@ def walk(root: Any) -> Found:
         if name == "RangeVar":
             _note_relation(message, ctes, found.reads, found)
             continue
-        ctes = _with_names(message, ctes)
-        _note(name, message, ctes, found)
+        if name in _HAVE_WITH and message.HasField("with_clause"):
+            ctes = _with_names(message.with_clause, ctes, stack)
+        if (note := _NOTES.get(name)) is not None:
+            note(message, found)
         written = _WRITTEN.get(name)
+        if written is not None and message.HasField(written):
+            _note_written(getattr(message, written), message, name, found)
         for descriptor, value in message.ListFields():
-            if descriptor.message_type is None or descriptor.name == written:
+            if descriptor.message_type is None or descriptor.name == written or descriptor.name == "with_clause":
                 continue
             stack.extend((child, ctes) for child in (value if descriptor.is_repeated else (value,)))
     return found
 
 
-def _with_names(message: Any, ctes: frozenset[str]) -> frozenset[str]:
-    if "with_clause" not in message.DESCRIPTOR.fields_by_name or not message.HasField("with_clause"):
-        return ctes
-    return ctes | {each.common_table_expr.ctename for each in message.with_clause.ctes}
+def _with_names(clause: Any, ctes: frozenset[str], stack: list[tuple[Any, frozenset[str]]]) -> frozenset[str]:
+    """Return the names that hide relations behind a WITH; what they stand for is put on the stack.
+
+    A query in it sees the names before its own, or with RECURSIVE all of them.
+    """
+    names = frozenset(each.common_table_expr.ctename for each in clause.ctes)
+    seen = ctes | names if clause.recursive else ctes
+    for each in clause.ctes:
+        stack.append((each, seen))
+        seen |= {each.common_table_expr.ctename}
+    return ctes | names
 
 
-def _note(name: str, message: Any, ctes: frozenset[str], found: Found) -> None:
-    if (written := _WRITTEN.get(name)) is not None and message.HasField(written):
-        _note_relation(getattr(message, written), frozenset(), found.writes, found)
-    if name == "FuncCall":
-        _note_function(message.funcname, found)
-        if message.funcname[-1].string.sval == "set_config":
-            _note_setting(message.args, found)
-    elif name == "SQLValueFunction":
-        found.sql_values.add(_SQL_VALUES[message.op])
-    elif name == "LockingClause":
-        found.locks_rows = True
-    elif name == "IntoClause":
-        found.makes_table = True
-    elif name in ("CopyStmt", "TruncateStmt"):
-        _note_bulk(name, message, found)
-    elif name == "A_Const" and message.HasField("sval"):
-        word = message.sval.sval.strip().lower()
-        found.has_clock_literal |= any(part in _CLOCK_WORDS for part in word.split())
+def _note_written(relation: Any, message: Any, node: str, found: Found) -> None:
+    name = _note_relation(relation, frozenset(), found.writes, found)
+    if name is not None:
+        found.operations.update((each, name) for each in _operations(message, node))
 
 
-def _note_bulk(name: str, message: Any, found: Found) -> None:
-    """Note what is filled or emptied as a whole."""
-    if name == "TruncateStmt":
-        for each in message.relations:
-            _note_relation(each.range_var, frozenset(), found.writes, found)
-    elif message.is_from:
-        _note_relation(message.relation, frozenset(), found.writes, found)
+def _operations(message: Any, node: str) -> Iterable[Operation]:
+    if node == "InsertStmt":
+        is_upsert = message.HasField("on_conflict_clause")
+        return (Operation.INSERT, Operation.UPDATE) if is_upsert else (Operation.INSERT,)
+    return _OPERATIONS.get(node, ())
+
+
+def _note_constant(message: Any, found: Found) -> None:
+    if message.HasField("sval"):
+        found.has_clock_literal |= _CLOCK_WORD.search(message.sval.sval) is not None
+
+
+def _note_call(message: Any, found: Found) -> None:
+    _note_function(message.funcname, found)
+    if message.funcname[-1].string.sval == "set_config":
+        _note_setting(message.args, found)
+
+
+def _note_column(message: Any, found: Found) -> None:
+    """Note ``a.b``, which may call a function ``b``; a name that stands alone cannot."""
+    if len(message.fields) > 1:
+        found.attributes.update(_strings(message.fields[1:]))
+
+
+def _note_indirection(message: Any, found: Found) -> None:
+    found.attributes.update(_strings(message.indirection))
+
+
+def _note_type(message: Any, found: Found) -> None:
+    if (name := _qualified(message.names)) is not None:
+        found.types.add(name)
+
+
+def _note_operator(message: Any, found: Found) -> None:
+    """Note an operator of an expression, with the two of BETWEEN and the one of IN."""
+    if (name := _qualified(message.name)) is not None:
+        found.operators.update(((None, ">="), (None, "<=")) if name[1].startswith(_BETWEEN) else (name,))
+
+
+def _note_sub_select(message: Any, found: Found) -> None:
+    if (name := _qualified(message.oper_name)) is not None:
+        found.operators.add(name)
+
+
+def _note_sorting(message: Any, found: Found) -> None:
+    if (name := _qualified(message.use_op)) is not None:
+        found.operators.add(name)
+
+
+def _note_lock(_: Any, found: Found) -> None:
+    found.locks_rows = True
+
+
+def _note_sample(_: Any, found: Found) -> None:
+    found.samples_rows = True
+
+
+def _note_into(_: Any, found: Found) -> None:
+    found.makes_table = True
+
+
+def _note_value(message: Any, found: Found) -> None:
+    found.sql_values.add(_SQL_VALUES[message.op])
+
+
+def _note_truncate(message: Any, found: Found) -> None:
+    is_cascade = pb.DropBehavior.Name(message.behavior) == "DROP_CASCADE"
+    operation = Operation.TRUNCATE_CASCADE if is_cascade else Operation.TRUNCATE
+    for each in message.relations:
+        name = _note_relation(each.range_var, frozenset(), found.writes, found)
+        if name is not None:
+            found.operations.add((operation, name))
+
+
+def _note_copy(message: Any, found: Found) -> None:
+    if message.is_from:
+        name = _note_relation(message.relation, frozenset(), found.writes, found)
+        if name is not None:
+            found.operations.add((Operation.INSERT, name))
 
 
 def _note_setting(args: Any, found: Found) -> None:
@@ -147,23 +232,57 @@ def _note_setting(args: Any, found: Found) -> None:
         found.settings.add(args[0].a_const.sval.sval.lower())
     else:
         found.effects |= Effect.ANYTHING  # which one only the server will know
+        found.is_opaque = True
 
 
-def _note_relation(relation: Any, ctes: frozenset[str], into: set[Name], found: Found) -> None:
+def _note_relation(relation: Any, ctes: frozenset[str], into: set[Name], found: Found) -> Name | None:
     schema = relation.schemaname or None
     if schema is None and relation.relname in ctes:
-        return
-    into.add((schema, relation.relname))
+        return None
+    name = (schema, relation.relname)
+    into.add(name)
     # Reading a temporary table needs nothing but the connection that has it, which its making has pinned.
     if into is found.writes and (relation.relpersistence == _TEMPORARY or schema == "pg_temp"):
         found.effects |= Effect.TEMPORARY
+    return name
 
 
 def _note_function(parts: Iterable[Any], found: Found) -> None:
     names = [part.string.sval for part in parts]
     schema = names[-2] if len(names) > 1 else None
     found.functions.add((schema, names[-1]))
-    if schema in _BUILTIN_SCHEMAS and names[-1] in BUILTIN_FUNCTIONS:
-        found.effects |= FUNCTION_EFFECTS.get(names[-1], Effect.NONE)
-    else:
-        found.effects |= FUNCTION_EFFECTS.get(names[-1], Effect.ANYTHING)  # code of a user
+    effects = FUNCTION_EFFECTS.get(names[-1])
+    if effects is not None:
+        found.effects |= effects
+        found.is_opaque |= Effect.ANYTHING in effects
+    elif schema not in _BUILTIN_SCHEMAS or names[-1] not in BUILTIN_FUNCTIONS:
+        found.effects |= Effect.ANYTHING  # code of a user
+
+
+def _strings(nodes: Any) -> Iterator[str]:
+    return (each.string.sval for each in nodes if each.HasField("string"))
+
+
+def _qualified(parts: Any) -> Name | None:
+    names = list(_strings(parts))
+    if not names:
+        return None
+    return (names[-2] if len(names) > 1 else None, names[-1])
+
+
+_NOTES: Final[dict[str, Callable[[Any, Found], None]]] = {
+    "A_Const": _note_constant,
+    "A_Expr": _note_operator,
+    "A_Indirection": _note_indirection,
+    "ColumnRef": _note_column,
+    "CopyStmt": _note_copy,
+    "FuncCall": _note_call,
+    "IntoClause": _note_into,
+    "LockingClause": _note_lock,
+    "RangeTableSample": _note_sample,
+    "SQLValueFunction": _note_value,
+    "SortBy": _note_sorting,
+    "SubLink": _note_sub_select,
+    "TruncateStmt": _note_truncate,
+    "TypeName": _note_type,
+}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import sys
 import time
@@ -19,9 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from longshore.credentials.store import open_store
+from longshore.runtime.host.databases import WorkerDatabases
 from longshore.runtime.worker.app import WorkerApp
 from longshore.runtime.worker.entry import find_entry
 from longshore.runtime.worker.lifespan import Lifespan
+from longshore.testing._databases import PoolThread
 from longshore.testing._loop_thread import LoopThread
 from longshore.testing._reports import Reports, catching
 from longshore.testing._surroundings import find_main, surroundings
@@ -50,7 +54,8 @@ class HostedWorker:
 
     def __init__(self, config: WorkerConfig, loop: str | None = None) -> None:
         self.config = config
-        self.env = build_env(config)
+        self._databases = WorkerDatabases.of(config, 1, open_store(os.environ), has_traps=False)
+        self.env = build_env(config if self._databases is None else self._databases.for_worker(config))
         self.reports = Reports()
         self.handlers: tuple[str, ...] = ()
         self._loop_name = loop
@@ -64,10 +69,15 @@ class HostedWorker:
             BaseException: what importing the module, looking for its handlers or its startup raises.
         """
         self._thread = LoopThread(f"worker {self.config.name}", self._loop_name)
+        pool: PoolThread | None = None
         try:
+            if self._databases is not None:
+                self._stack.callback(self._databases.close)
+                pool = PoolThread(self.config, self._databases)
+                self._stack.callback(pool.close)
             self._stack.callback(self._thread.close)
             self._stack.callback(_end_of_globals, self)
-            self._stack.enter_context(surroundings(self.config, self.env, self._thread))
+            self._stack.enter_context(surroundings(self.config, self.env, self._thread, pool))
             self._stack.callback(self._thread.close)  # before its modules go, and with them clients in globals
             self._stack.enter_context(self.reports.listening(self._thread))
             self._thread.run(self._start)

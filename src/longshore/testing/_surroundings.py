@@ -15,11 +15,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from longshore.compat.install import install
 from longshore.credentials.store import open_store
 from longshore.egress.local import LocalEgress
 from longshore.net.dial import DirectDialer
 from longshore.net.tls_context import trust_also
+from longshore.runtime.host.databases import known_to_egress
 from longshore.runtime.worker.boot import import_main
 from longshore.sockets._connect import set_default_dialer
 from longshore.workers._context import connecting_via, current_request_id
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from longshore.abc import ByteStream, Connection, Dialer, DialRequest
     from longshore.config.model import WorkerConfig
     from longshore.core.tls_options import TlsRequest
+    from longshore.egress.client import BrokerDialer
+    from longshore.egress.pool_link import PoolDoor
+    from longshore.proto.ipc.pool import DefineDatabase
     from longshore.testing._loop_thread import LoopThread
     from longshore.workers._env import Env
 
@@ -41,8 +47,14 @@ _is_taken = threading.Lock()
 
 
 @contextmanager
-def surroundings(config: WorkerConfig, env: Env, thread: LoopThread) -> Iterator[None]:
+def surroundings(config: WorkerConfig, env: Env, thread: LoopThread, pool: PoolDoor | None = None) -> Iterator[None]:
     """Lend a worker its import names, its modules, its ``env`` and its egress rules.
+
+    Args:
+        config: of the worker.
+        env: its bindings.
+        thread: where it runs.
+        pool: of its databases.
 
     Raises:
         RuntimeError: another worker runs in this process.
@@ -52,7 +64,7 @@ def surroundings(config: WorkerConfig, env: Env, thread: LoopThread) -> Iterator
         install()
         stack.enter_context(_modules_of(config.module_root))
         stack.callback(install_env, install_env(env))
-        stack.enter_context(_dialer_of(config, thread))
+        stack.enter_context(_dialer_of(config, thread, pool))
         stack.callback(trust_also, trust_also(_extra_roots(config)))
         yield
 
@@ -107,9 +119,9 @@ def _is_below(module: ModuleType, root: str) -> bool:
 
 
 @contextmanager
-def _dialer_of(config: WorkerConfig, thread: LoopThread) -> Iterator[None]:
+def _dialer_of(config: WorkerConfig, thread: LoopThread, pool: PoolDoor | None) -> Iterator[None]:
     """Let ``connect()`` follow the worker's rules inside its loop, and be what it was elsewhere."""
-    egress = thread.run(_open_egress, config)
+    egress = thread.run(_open_egress, config, pool)
     former = set_default_dialer(None)
     dialer = _LoopDialer(thread.loop, egress.dialer, former or DirectDialer())
     thread.at_end += [dialer.abort, egress.abort]
@@ -127,14 +139,15 @@ def _extra_roots(config: WorkerConfig) -> str:
     return "".join(open_store(os.environ).ca_bundle(name) for name in config.tls.ca)
 
 
-async def _open_egress(config: WorkerConfig) -> LocalEgress:
-    return LocalEgress(config, request_id=current_request_id, via=connecting_via.get)
+async def _open_egress(config: WorkerConfig, pool: PoolDoor | None) -> LocalEgress:
+    known = msgspec.structs.replace(config, hyperdrive=known_to_egress(config))
+    return LocalEgress(known, request_id=current_request_id, via=connecting_via.get, pool=pool)
 
 
 class _LoopDialer:
     """Uses one dialer in one loop, whose connections it breaks in the end, and another one elsewhere."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, inside: Dialer, outside: Dialer) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, inside: BrokerDialer, outside: Dialer) -> None:
         self._loop = loop
         self._inside = inside
         self._outside = outside
@@ -152,6 +165,10 @@ class _LoopDialer:
         self._streams = [stream for stream in self._streams if stream.fileno() >= 0]
         self._streams.append(connection.stream)
         return connection
+
+    def define_database(self, definition: DefineDatabase) -> None:
+        """Tell the pool of the worker; see ``BrokerDialer``."""
+        self._inside.define_database(definition)
 
     async def start_tls(self, connection: Connection, tls: TlsRequest) -> Connection:
         """Upgrade with the one for the running loop."""

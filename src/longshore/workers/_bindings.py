@@ -11,9 +11,18 @@ from longshore.workers._json_values import as_json_value
 from longshore.workers._mtls import MtlsCertificate
 
 if TYPE_CHECKING:
-    from longshore.config.model import WorkerConfig
+    from longshore.config.model import HyperdriveBinding, WorkerConfig
 
-__all__ = ["build_env"]
+__all__ = ["build_env", "database"]
+
+
+def database(binding: HyperdriveBinding) -> Hyperdrive:
+    """Return a database as a worker sees it.
+
+    Raises:
+        ArgumentValueError: its connection string is no URL of one.
+    """
+    return Hyperdrive(binding.connection_string, name=binding.binding, is_private=binding.is_private)
 
 
 def build_env(config: WorkerConfig) -> Env:
@@ -26,7 +35,7 @@ def build_env(config: WorkerConfig) -> Env:
     """
     values: dict[str, Any] = {name: as_json_value(value) for name, value in config.vars.items()}
     values.update(config.secrets)
-    values.update((each.binding, Hyperdrive(each.connection_string, name=each.binding)) for each in config.hyperdrive)
+    values.update((each.binding, database(each)) for each in config.hyperdrive)
     values.update((each.binding, Egress(each)) for each in config.egress)
     values.update((each.binding, MtlsCertificate(each.binding)) for each in config.mtls_certificates)
     return Env(values, secrets=config.secrets, unavailable=config.unavailable)

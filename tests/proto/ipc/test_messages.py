@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from longshore.config.model import WorkerConfig
-from longshore.proto.ipc import egress, messages
+from longshore.proto.ipc import egress, messages, pool, takeover
 from longshore.proto.ipc.base import IpcMessage
 from longshore.proto.ipc.messages import ErrorReport, Message, SourceFrame, Start, decode_message, encode_message
 
@@ -97,6 +97,6 @@ def test_what_is_no_message_is_a_value_error(payload: bytes) -> None:
 
 
 def test_every_message_of_the_modules_can_be_decoded() -> None:
-    named = [*vars(messages).values(), *vars(egress).values()]
+    named = [value for module in (messages, egress, pool, takeover) for value in vars(module).values()]
     defined = {cls for cls in named if isinstance(cls, type) and issubclass(cls, IpcMessage)}
     assert defined - {IpcMessage} == set(CLASSES)

@@ -13,6 +13,8 @@ class CacheRules:
     """How long and how much, for one database."""
 
     is_enabled: bool = False
+    is_on_request: bool = False
+    """Keep only what asks for it, by ``/* longshore: cache=on */`` or ``SET longshore.cache = on``."""
     max_age_s: float = 60.0
     stale_while_revalidate_s: float = 15.0
     """So long after ``max_age_s`` the old result is still given while one session fetches the new one."""
@@ -31,6 +33,8 @@ class Reason(Enum):
     MISS = "miss"
     DISABLED = "disabled"
     OFF_BY_COMMENT = "off by comment"
+    OFF_BY_SETTING = "off by setting"
+    """``SET longshore.cache = off``."""
     NOT_A_READ = "not a read"
     MULTIPLE_STATEMENTS = "multiple statements"
     TRANSACTION = "transaction"
@@ -42,14 +46,19 @@ class Reason(Enum):
     FOREIGN_TABLE = "foreign table"
     ROW_SECURITY = "row-level security"
     LOCKS_ROWS = "locks rows"
+    NO_TABLE = "no table"
+    """It reads none: such a query often asks whether the database is there."""
+    CATALOGUE_UNKNOWN = "catalogue not read yet"
     UNKNOWN_NAME = "unknown name"
     """Not in what is known of the catalogue."""
     UNREADABLE = "unreadable"
     """The parser does not understand the text."""
     PARTIAL = "partial"
-    """Execute with a row limit, or a batch with more than one of them."""
+    """Not one whole read between two Syncs, or one that was sent behind something else."""
     OVERSIZED_QUERY = "oversized query"
     OVERSIZED_RESULT = "oversized result"
     FAILED = "failed"
     """The database answered with an error, or with a notice, which is not kept."""
+    SUSPENDED = "suspended"
+    """Another process has clients of the same databases: during an online restart, with results in memory."""
     STORE_UNAVAILABLE = "store unavailable"

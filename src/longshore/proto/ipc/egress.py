@@ -105,8 +105,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     request_id: str = ""
     """Empty when no request asked, or it is not known which."""
     via: str = ""
-    """``"connect()"``, ``"fetch()"``, ``"binding"`` or ``"socket"`` (a client's own call of connect(2)); empty for
-    ``refuse``."""
+    """``"connect()"``, ``"fetch()"``, ``"binding"``, ``"pool"`` (a server connection of a ``[[hyperdrive]]`` binding)
+    or ``"socket"`` (a client's own call of connect(2)); empty for ``refuse``."""
     name: str = ""
     """As the worker wrote it, without port: a host name or an IP literal."""
     port: int = 0
@@ -170,7 +170,7 @@ class Dial(IpcMessage, frozen=True, kw_only=True):
     request_id: str = ""
     via: str = "connect()"
     binding: str | None = None
-    """Of ``[[egress]]`` or ``[[mtls_certificates]]``: whose credentials and address to use."""
+    """Of ``[[egress]]``, ``[[mtls_certificates]]`` or ``[[hyperdrive]]``: whose credentials and address to use."""
     tls: HandshakeAsk | None = None
     """Only with a binding: otherwise the worker makes its own handshake on the plain connection."""
 
@@ -220,6 +220,8 @@ class Dialed(IpcMessage, frozen=True, kw_only=True):
     tls_s: float | None = None
     is_near: bool = False
     """Connected at once: the peer is on this machine, or next to it."""
+    is_local: bool = False
+    """The other end is a process of the host (``AF_UNIX``): the pool of a ``[[hyperdrive]]`` binding."""
     is_tunnel: bool = False
     """True: TLS ends in the egress process. How the connection ended is told by ``TunnelEnded``; end-of-file on the
     descriptor alone says nothing (rule K5)."""

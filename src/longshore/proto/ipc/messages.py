@@ -9,6 +9,8 @@ import msgspec
 from longshore.proto.ipc.base import IpcMessage
 from longshore.proto.ipc.egress import EgressMessage
 from longshore.proto.ipc.jail import JailPlan  # noqa: TC001 - msgspec reads the annotation
+from longshore.proto.ipc.pool import PoolMessage
+from longshore.proto.ipc.takeover import TakeOverMessage
 
 __all__ = [
     "Adopt",
@@ -299,7 +301,7 @@ WorkerMessage: TypeAlias = (
     | LogLine
 )
 ZygoteMessage: TypeAlias = Fork | Kill | ZygoteReady | Forked | ForkFailed | Exited
-Message: TypeAlias = HostMessage | WorkerMessage | ZygoteMessage | EgressMessage
+Message: TypeAlias = HostMessage | WorkerMessage | ZygoteMessage | EgressMessage | PoolMessage | TakeOverMessage
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

@@ -79,14 +79,16 @@ def md5_answer(stored: Md5Hash, salt: bytes) -> bytes:
     return _md5(stored.value.removeprefix(b"md5") + salt)
 
 
-def has_password(secret: Secret | None, user: bytes, password: bytes) -> bool:
+def has_password(
+    secret: Secret | None, user: bytes, password: bytes, derive: Callable[[bytes, bytes, int], ScramKeys] = derive_keys
+) -> bool:
     """Return True when the password is the one behind the secret; takes as long as SCRAM takes where it is that."""
     if isinstance(secret, PlainPassword):
         return hmac.compare_digest(secret.password, password)
     if isinstance(secret, Md5Hash):
         return hmac.compare_digest(secret.value, md5_hash(user, password).value)
     if isinstance(secret, ScramVerifier):
-        keys = derive_keys(password, secret.salt, secret.iterations)
+        keys = derive(password, secret.salt, secret.iterations)
         return hmac.compare_digest(keys.server_key, secret.server_key)
     return False
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field
 
-from longshore.proto.postgres.auth import AuthMethod, Md5Hash, PlainPassword, Secret, has_password, md5_answer, md5_hash
+from longshore.proto.postgres.auth import (
+    AuthMethod,
+    DeriveKeys,
+    Md5Hash,
+    PlainPassword,
+    Secret,
+    has_password,
+    md5_answer,
+    md5_hash,
+)
 from longshore.proto.postgres.backend_messages import (
     AuthenticationCleartextPassword,
     AuthenticationMD5Password,
@@ -20,7 +29,7 @@ from longshore.proto.postgres.frontend_messages import (
     SASLInitialResponse,
     SASLResponse,
 )
-from longshore.proto.postgres.scram import ScramKeys, ScramVerifier, make_verifier, mock_verifier
+from longshore.proto.postgres.scram import ScramKeys, ScramVerifier, derive_keys, make_verifier, mock_verifier
 from longshore.proto.postgres.scram_server import ScramServer
 from longshore.proto.postgres.violation import AuthenticationFailed, ProtocolViolation
 
@@ -55,6 +64,7 @@ class ServerAuthenticator:
         method: how to ask.
         randomness: see there.
         binding: channel binding data of our certificate on a TLS connection, or None.
+        derive: makes SCRAM keys of a password; give one that remembers.
     """
 
     def __init__(
@@ -65,8 +75,10 @@ class ServerAuthenticator:
         *,
         randomness: AuthRandomness,
         binding: bytes | None = None,
+        derive: DeriveKeys = derive_keys,
     ) -> None:
         self._user = user
+        self._derive = derive
         self._secret = secret
         self._method = method
         self._salt = randomness.salt[:MD5_SALT_BYTES]
@@ -138,7 +150,7 @@ class ServerAuthenticator:
         if self._method is AuthMethod.MD5:
             is_right = self._has_md5(answer)
         else:
-            is_right = has_password(self._secret, self._user, answer)
+            is_right = has_password(self._secret, self._user, answer, self._derive)
             self._password = answer
         if not is_right:
             raise AuthenticationFailed("password authentication failed")

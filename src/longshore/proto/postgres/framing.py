@@ -14,6 +14,7 @@ what is kept, so a relay may forward ``raw`` without looking.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from longshore.proto.postgres.constants import BACKEND_LIMITS, FRONTEND_LIMITS, BackendType
@@ -90,6 +91,21 @@ class FrameChunk(NamedTuple):
 FrameEvent: TypeAlias = Frame | Run | FrameStart | FrameChunk
 
 
+@lru_cache(maxsize=64)
+def _tables(
+    limits: tuple[tuple[int, int], ...],
+    max_whole_bytes: int,
+    whole_bytes: tuple[tuple[int, int], ...],
+    merged: frozenset[int],
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[bool, ...]]:
+    """Return bounds by type; readers of one kind share them: they would be most of the memory of an idle client."""
+    known, bounds = dict(limits), dict(whole_bytes)
+    largest = tuple(known.get(code, 0) for code in range(_TYPES))
+    # The bound of the length word: a type that does not exist has 0, so one comparison finds both.
+    whole = tuple(min(limit, bounds.get(code, max_whole_bytes) + LENGTH_BYTES) for code, limit in enumerate(largest))
+    return largest, whole, tuple(code not in merged for code in range(_TYPES))
+
+
 class FrameReader:
     """An incremental reader of one direction of a connection.
 
@@ -111,12 +127,9 @@ class FrameReader:
         merged: Iterable[int] = (),
     ) -> None:
         bounds = whole_bytes or {}
-        self._limits = [limits.get(code, 0) for code in range(_TYPES)]
-        # The bound of the length word: a type that does not exist has 0, so one comparison finds both.
-        self._whole = [
-            min(limit, bounds.get(code, max_whole_bytes) + LENGTH_BYTES) for code, limit in enumerate(self._limits)
-        ]
-        self._is_seen = [code not in frozenset(merged) for code in range(_TYPES)]
+        self._limits, self._whole, self._is_seen = _tables(
+            tuple(limits.items()), max_whole_bytes, tuple(bounds.items()), frozenset(merged)
+        )
         self._tail = bytearray()  # a header or message that is not complete yet
         self._chunk_bytes = 0  # of a streamed message, still to come
         self._failure: ProtocolViolation | None = None

@@ -28,7 +28,7 @@ from longshore.proto.postgres.scram import (
 from longshore.proto.postgres.sqlstate import INVALID_AUTHORIZATION_SPECIFICATION
 from longshore.proto.postgres.violation import AuthenticationFailed, ProtocolViolation
 
-__all__ = ["BindingPolicy", "Challenge", "ScramClient", "choose_binding"]
+__all__ = ["BindingPolicy", "Challenge", "ScramClient", "choose_binding", "read_challenge"]
 
 _TYPE = int(BackendType.Authentication)
 _FIRST_PARTS = 3
@@ -84,6 +84,24 @@ def choose_binding(
     return SASL_SCRAM_SHA_256, b"y,," if can_bind else b"n,,"
 
 
+def read_challenge(data: bytes, max_iterations: int = MAX_ITERATIONS) -> Challenge:
+    """Return what a server-first-message asks for: who knows it early can make the keys before they are needed.
+
+    Raises:
+        ProtocolViolation: malformed.
+    """
+    return _parse_first(data, max_iterations)[1]
+
+
+def _parse_first(data: bytes, max_iterations: int) -> tuple[bytes, Challenge]:
+    parts = data.split(b",")
+    if len(parts) < _FIRST_PARTS:
+        raise ProtocolViolation("malformed SCRAM message: server-first-message", message_type=_TYPE)
+    nonce = attribute(parts[0], b"r", _TYPE)
+    salt = decoded(attribute(parts[1], b"s", _TYPE), _TYPE)
+    return nonce, Challenge(salt, iteration_count(attribute(parts[2], b"i", _TYPE), _TYPE, max_iterations))
+
+
 class ScramClient:
     """One login.
 
@@ -135,16 +153,10 @@ class ScramClient:
             ProtocolViolation: malformed, or the nonce does not begin with ours.
         """
         self._advance(_Step.FIRST, _Step.KEYS)
-        parts = data.split(b",")
-        if len(parts) < _FIRST_PARTS:
-            raise ProtocolViolation("malformed SCRAM message: server-first-message", message_type=_TYPE)
-        nonce = attribute(parts[0], b"r", _TYPE)
+        nonce, self._challenge = _parse_first(data, self._max_iterations)
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce):
             raise ProtocolViolation("invalid SCRAM response: nonce does not begin with ours", message_type=_TYPE)
-        salt = decoded(attribute(parts[1], b"s", _TYPE), _TYPE)
-        iterations = iteration_count(attribute(parts[2], b"i", _TYPE), _TYPE, self._max_iterations)
         self._server_first, self._full_nonce = data, nonce
-        self._challenge = Challenge(salt, iterations)
         return self._challenge
 
     def finish(self, keys: ScramKeys) -> SASLResponse:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from longshore.proto.ipc.egress import AddWorker, Audited, DoorsFailed, EgressReady, RemoveWorker
+from longshore.proto.ipc.pool import AttachPool
 from longshore.runtime.host.child_process import ChildProcess
+from longshore.runtime.host.databases import known_to_egress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,6 +87,10 @@ class EgressProcess:
         """Say that a worker process is gone."""
         self._child.send(RemoveWorker(worker_id=worker_id))
 
+    def attach_pool(self, sock: socket.socket) -> None:
+        """Give it its end of a channel to the pool process; the caller closes its own copy."""
+        self._child.send(AttachPool(), [sock.fileno()])
+
     def reopen_log(self) -> None:
         """Let it open the audit log anew, which somebody has moved away; only when it is ready."""
         self._child.signal(signal.SIGHUP)
@@ -103,4 +109,5 @@ class EgressProcess:
 
 def _known(config: WorkerConfig) -> msgspec.Raw:
     """Return what the egress process needs to know of a worker: none of the values that only the worker's code uses."""
-    return msgspec.Raw(msgspec.json.encode(msgspec.structs.replace(config, vars={}, secrets={}, hyperdrive=())))
+    known = msgspec.structs.replace(config, vars={}, secrets={}, hyperdrive=known_to_egress(config))
+    return msgspec.Raw(msgspec.json.encode(known))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from longshore.config.secrets import HYPERDRIVE_VARIABLES
 from longshore.runtime.host.environment import as_json, harmless
 from longshore.runtime.host.events import Enclosed
 from longshore.runtime.host.jail import make_plan
@@ -92,5 +93,7 @@ class Enclosure:
     def worker_environment(self, config: WorkerConfig) -> dict[str, str] | None:
         """Return the environment of a worker without a jail; None: the zygote's."""
         if config.sandbox.isolation == "off":
-            return as_json(self._variables)
+            # All but the databases of the configuration, which are the pool's to log in to.
+            known = self._variables.items()
+            return as_json({name: text for name, text in known if not name.startswith(HYPERDRIVE_VARIABLES)})
         return as_json(harmless(self._variables, config.sandbox.environment))

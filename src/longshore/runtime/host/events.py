@@ -25,6 +25,7 @@ __all__ = [
     "HostEvent",
     "HostFailed",
     "Listening",
+    "PoolLost",
     "PortTaken",
     "ReloadStarted",
     "Reloaded",
@@ -71,6 +72,11 @@ class Enclosed:
 @dataclass(frozen=True, slots=True)
 class EgressLost:
     """The process that connections are made by ended; there is a new one, and the workers are replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLost:
+    """The process that keeps connections to databases ended; another one takes its place, and workers live on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +242,7 @@ HostEvent: TypeAlias = (
     | PortTaken
     | Enclosed
     | EgressLost
+    | PoolLost
     | CertificateNotice
     | WorkerStarting
     | WorkerReady

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from longshore.egress.names import names_of
 from longshore.proto.ipc.jail import JailFile, JailPlan
 from longshore.runtime.host.environment import as_json, harmless
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from longshore.config.model import WorkerConfig
+    from longshore.core.host_syntax import IpAddress
     from longshore.sandbox.layers import Layers
 
 __all__ = ["SYSTEM_PATHS", "Surroundings", "make_plan"]
@@ -91,7 +93,7 @@ def make_plan(config: WorkerConfig, layers: Layers, surroundings: Surroundings) 
         ),
         writable=_distinct(sandbox.write),
         hidden=_distinct(surroundings.secrets if config.file is None else (config.file, *surroundings.secrets)),
-        files=_files(hostname, surroundings),
+        files=_files(hostname, surroundings, names_of(config).bindings()),
         environment=_environment(config, surroundings),
         cgroups=dict(surroundings.cgroups),
         memory_bytes=sandbox.memory_bytes,
@@ -101,13 +103,17 @@ def make_plan(config: WorkerConfig, layers: Layers, surroundings: Surroundings) 
     )
 
 
-def _files(hostname: str, around: Surroundings) -> tuple[JailFile, ...]:
-    """Return files of ``/etc`` with nothing in them that a worker need not know, like the other accounts."""
+def _files(hostname: str, around: Surroundings, bindings: Mapping[str, IpAddress]) -> tuple[JailFile, ...]:
+    """Return files of ``/etc`` with nothing in them that a worker need not know, like the other accounts.
+
+    The private names of bindings stand in ``hosts``: drivers that connect for each request look them up each time.
+    """
+    private = "".join(f"{ip}\t{name}\n" for name, ip in bindings.items())
     passwd = f"{around.user}:x:{around.uid}:{around.gid}::{_HOME}:/bin/sh\n"
     group = f"{around.user}:x:{around.gid}:\n"
     texts = {
         "hostname": f"{hostname}\n",
-        "hosts": _HOSTS.format(hostname=hostname),
+        "hosts": _HOSTS.format(hostname=hostname) + private,
         "resolv.conf": _RESOLVER,
         "nsswitch.conf": _NAME_SERVICE,
         "passwd": passwd if around.uid == 0 else f"root:x:0:0::/:/bin/sh\n{passwd}",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["HostMetrics", "MetricsServer"]
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
-_VIAS: Final = frozenset({"connect()", "fetch()", "binding", "socket"})
+_VIAS: Final = frozenset({"connect()", "fetch()", "binding", "pool", "socket"})
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 

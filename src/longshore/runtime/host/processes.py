@@ -1,8 +1,9 @@
 """``HostProcesses``: the processes beside the workers, without which there are none (shell).
 
-Both are started together and end together. The *zygote* is the parent of every worker, so its death is theirs. The
-*egress process* makes their connections: when it dies, the workers are killed, for they could connect nowhere, and the
-supervisor replaces them as it replaces any worker that crashed.
+The first two are started together and end together. The *zygote* is the parent of every worker, so its death is theirs.
+The *egress process* makes their connections: when it dies, the workers are killed, for they could connect nowhere, and
+the supervisor replaces them as it replaces any worker that crashed. The *pool process* is there when a worker has a
+database that it serves; when it dies it is replaced, and the workers live on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from longshore.aio.tasks import spawn
 from longshore.proto.ipc.egress import EgressReady
 from longshore.proto.ipc.messages import ZygoteReady
 from longshore.runtime.host.egress_process import EGRESS_COMMAND, EgressProcess
+from longshore.runtime.host.pool_desk import PoolDesk
+from longshore.runtime.host.pool_process import POOL_COMMAND
 from longshore.runtime.host.zygote_process import ZYGOTE_COMMAND, ZygoteProcess
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from longshore.proto.ipc.egress import Audited, DoorsFailed, StartEgress
     from longshore.proto.ipc.jail import JailPlan
     from longshore.proto.ipc.messages import Exited, Forked, ForkFailed
+    from longshore.runtime.host.databases import WorkerDatabases
     from longshore.runtime.host.egress_process import EgressEvent
     from longshore.runtime.host.zygote_process import ZygoteEvent
 
@@ -39,8 +43,9 @@ class HostProcesses:
         on_egress_lost: called when the egress process is gone; a new one is there, and no worker of the old one is of
             further use.
         on_failure: called when a process cannot run at all, with the reason; nothing else is called after it.
+        on_pool_lost: called when the pool process is gone; a new one is there or will be.
         egress_start: the first message to the egress process.
-        environment: of the zygote.
+        environment: of the zygote, and of the pool process.
     """
 
     def __init__(
@@ -50,11 +55,14 @@ class HostProcesses:
         on_egress_lost: Callable[[], None],
         on_failure: Callable[[str], None],
         *,
+        on_pool_lost: Callable[[], None] = lambda: None,
         egress_start: StartEgress,
         environment: Mapping[str, str] | None = None,
         zygote_command: Sequence[str] = ZYGOTE_COMMAND,
         egress_command: Sequence[str] = EGRESS_COMMAND,
+        pool_command: Sequence[str] = POOL_COMMAND,
     ) -> None:
+        self._pool = PoolDesk(self._attach_pool, on_pool_lost, environment=environment, command=pool_command)
         self._on_event = on_event
         self._on_zygote_lost = on_zygote_lost
         self._on_egress_lost = on_egress_lost
@@ -80,26 +88,45 @@ class HostProcesses:
         """Process id of the egress process; None when there is none."""
         return self._egress.pid if self._egress is not None else None
 
+    @property
+    def pool_pid(self) -> int | None:
+        """Process id of the pool process; None when there is none."""
+        return self._pool.pid
+
     def start(self) -> bool:
         """Start both; False when one cannot be started, and ``on_failure`` was called."""
         return self._start_egress() and self._start_zygote()
 
     def launch(
-        self, worker_id: int, config: WorkerConfig, own_addresses: tuple[str, ...], jail: JailPlan | None
+        self,
+        worker_id: int,
+        config: WorkerConfig,
+        own_addresses: tuple[str, ...],
+        jail: JailPlan | None,
+        databases: WorkerDatabases | None = None,
     ) -> socket.socket:
         """Ask for a worker; return our end of its control channel. ``Forked`` or ``ForkFailed`` follows.
+
+        Args:
+            worker_id: counts all workers of the host.
+            config: what it may reach.
+            own_addresses: ``ip:port`` at which the host listens.
+            jail: what to put it into.
+            databases: those that the pool serves; its listeners belong to the callee.
 
         Raises:
             OSError: there are too many open files.
         """
         assert self._zygote is not None
         assert self._egress is not None
-        with self._egress.add_worker(worker_id, config, own_addresses) as egress:
-            try:
+        try:
+            if databases is not None:
+                self._pool.add(databases)
+            with self._egress.add_worker(worker_id, config, own_addresses) as egress:
                 return self._zygote.fork(worker_id, egress, jail)
-            except BaseException:
-                self.forget(worker_id)
-                raise
+        except BaseException:
+            self.forget(worker_id)
+            raise
 
     def kill(self, worker_id: int, number: int) -> None:
         """Send a signal to a worker."""
@@ -108,6 +135,7 @@ class HostProcesses:
 
     def forget(self, worker_id: int) -> None:
         """Give up what a worker that is gone has left open."""
+        self._pool.remove(worker_id)
         if self._egress is not None:
             self._egress.remove_worker(worker_id)
 
@@ -128,8 +156,11 @@ class HostProcesses:
             if zygote is not None:
                 await zygote.close()  # first: no worker is left then that could ask for a connection in vain
         finally:
-            if egress is not None:
-                await egress.close()
+            try:
+                await self._pool.close()
+            finally:
+                if egress is not None:
+                    await egress.close()
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     # -- the zygote ------------------------------------------------------------------------------
@@ -172,7 +203,12 @@ class HostProcesses:
         except OSError as exc:
             self._fail(f"cannot start the process that connections are made by: {exc.strerror}")
             return False
+        self._pool.attach()
         return True
+
+    def _attach_pool(self, sock: socket.socket) -> None:
+        if self._egress is not None:
+            self._egress.attach_pool(sock)
 
     def _on_egress(self, message: EgressEvent) -> None:
         if isinstance(message, EgressReady):

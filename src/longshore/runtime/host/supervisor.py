@@ -40,6 +40,7 @@ from longshore.runtime.host import events as said
 from longshore.runtime.host import lifecycle_model as lc
 from longshore.runtime.host.auto_reload import AutoReload
 from longshore.runtime.host.cron_timer import CronTimer, wall_clock
+from longshore.runtime.host.databases import WorkerDatabases
 from longshore.runtime.host.enclosure import Enclosure
 from longshore.runtime.host.expiry import ExpiryWatch
 from longshore.runtime.host.handover import HandOverDesk
@@ -209,6 +210,7 @@ class Supervisor:
             self._on_zygote_lost,
             self._on_egress_lost,
             lambda reason: self._fail(reason, EXIT_INTERNAL),
+            on_pool_lost=lambda: self._sink(said.PoolLost()),
             egress_start=StartEgress(
                 credentials_dir=str(self._credentials.folder), audit_path=self._config.serve.audit_log
             ),
@@ -435,16 +437,19 @@ class Supervisor:
         worker_id = action.worker_id
         # The page of a boot failure is ours, and must come up whatever it was that failed.
         jail = None if action.is_broken else self._enclosure.jail(config)
+        has_traps = jail is not None and "seccomp" in jail.layers
+        roots = extra_roots(config, self._credentials)
+        databases = WorkerDatabases.of(config, worker_id, self._credentials, has_traps=has_traps)
         start = start_message(
-            config,
+            config if databases is None else databases.for_worker(config),
             worker_id,
             self._options,
             self.urls,
             jail=jail,
-            extra_roots=extra_roots(config, self._credentials),
+            extra_roots=roots,
             environment=self._enclosure.worker_environment(config),
         )
-        control = self._processes.launch(worker_id, config, self._listeners.addresses(), jail)
+        control = self._processes.launch(worker_id, config, self._listeners.addresses(), jail, databases)
         link = WorkerLink(
             worker_id,
             action.generation,

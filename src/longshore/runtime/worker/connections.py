@@ -16,9 +16,11 @@ from longshore.workers._context import connecting_via
 if TYPE_CHECKING:
     import ssl
     from asyncio.trsock import TransportSocket
+    from collections.abc import Callable
 
     from longshore.abc import ByteStream, Dialer, DialRequest, StreamOwner
     from longshore.core.tls_options import TlsRequest
+    from longshore.proto.ipc.pool import DefineDatabase
     from longshore.runtime.worker.recorder import Recorder, Recording
 
 __all__ = ["RecordingDialer", "RecordingStream"]
@@ -53,6 +55,12 @@ class RecordingDialer:
         info = connection.info
         recording.opened(info.remote_address, info.timings)
         return Connection(RecordingStream(connection.stream, recording), connection.get_info)
+
+    @property
+    def define_database(self) -> Callable[[DefineDatabase], None] | None:
+        """See ``BrokerDialer.define_database``; None when the inner dialer has none."""
+        found: Callable[[DefineDatabase], None] | None = getattr(self._dialer, "define_database", None)
+        return found
 
     async def start_tls(self, connection: Connection, tls: TlsRequest) -> Connection:
         """Upgrade with the inner dialer; the recording goes on with the bytes above TLS.

@@ -1,0 +1,7 @@
+"""``longshore pool`` without a cache."""
+
+from bench.contenders.pool_cache_load import contender
+
+__all__ = ["CONTENDER"]
+
+CONTENDER = contender(is_cached=False)

@@ -1,0 +1,1 @@
+"""One worker; `entry.py` is copied into a project of its own."""

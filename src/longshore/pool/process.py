@@ -1,0 +1,178 @@
+"""The pool process: keeps the connections to the databases of the workers of one host.
+
+Started by the host as ``python -P -m longshore.pool FD``, where FD is its end of an ``AF_UNIX`` socket pair. It is a
+process of its own because database passwords live here, and because sessions of databases must not wait for a host
+that reloads, nor connections of workers for a long result.
+
+Rules that must not be broken:
+
+1. It ends when its channel ends, which is the death of the host, however that died.
+2. Signals of a terminal or a service manager are the host's business.
+3. It connects to nothing by itself: the egress process does, which judges and audits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import traceback
+from typing import TYPE_CHECKING
+
+from longshore.net.channel import Channel
+from longshore.net.fdpass import close_all
+from longshore.pool.binding.egress_dialer import EgressDialer
+from longshore.pool.binding.service import BindingService
+from longshore.pool.hot.loop import new_event_loop
+from longshore.proto.ipc.frames import FrameError
+from longshore.proto.ipc.pool import (
+    AddDatabases,
+    AttachEgress,
+    PoolClient,
+    PoolDatabase,
+    PoolReady,
+    RemoveDatabases,
+    ServerDialed,
+    ServerDialFailed,
+)
+
+if TYPE_CHECKING:
+    from longshore.proto.ipc.messages import Message
+
+__all__ = ["PoolProcess", "main", "run_pool"]
+
+EXIT_INTERNAL = 70
+# How many new objects make it worth while to look for cycles.
+_GARBAGE_OBJECTS = 20_000
+
+logger = logging.getLogger(__name__)
+
+
+class PoolProcess:
+    """Serves the workers that the host names; made inside the running loop.
+
+    Args:
+        channel: to the host.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._dialer = EgressDialer()
+        self._service = BindingService(self._dialer)
+        self._egress: Channel | None = None
+
+    async def run(self) -> None:
+        """Serve until the host ends.
+
+        Cancellation: gives everything up.
+        """
+        self._channel.send(PoolReady(pid=os.getpid()))
+        try:
+            while (received := await self._channel.receive()) is not None:
+                message, fds = received
+                try:
+                    self._obey(message, fds)
+                finally:
+                    close_all(fds)
+        except (OSError, FrameError):
+            pass  # the host died, perhaps in the middle of a message
+        finally:
+            self._dialer.lose()
+            if self._egress is not None:
+                self._egress.close()
+            await self._service.aclose()
+
+    def _obey(self, message: Message, fds: list[int]) -> None:
+        match message:
+            case AddDatabases():
+                listeners = [socket.socket(fileno=fd) for fd in fds]
+                fds.clear()
+                self._service.add(message, listeners)
+            case RemoveDatabases(worker_id=worker_id):
+                self._service.remove(worker_id)
+            case AttachEgress():
+                self._attach(socket.socket(fileno=fds.pop()))
+            case _:
+                raise AssertionError(f"not for a pool process: {type(message).__name__}")
+
+    # -- the egress process ----------------------------------------------------------------------
+
+    def _attach(self, sock: socket.socket) -> None:
+        if self._egress is not None:
+            self._egress.close()
+        self._egress = channel = Channel(sock)
+        self._dialer.attach(channel)
+
+        def on_end(_error: Exception | None) -> None:
+            channel.close()
+            if self._egress is channel:
+                self._egress = None
+                self._dialer.lose()
+
+        channel.listen(self._on_message, on_end)
+
+    def _on_message(self, message: Message, fds: list[int]) -> None:
+        match message:
+            case PoolClient(worker_id=worker_id, binding=binding):
+                self._service.add_client(worker_id, binding, socket.socket(fileno=fds.pop()))
+            case PoolDatabase(worker_id=worker_id, definition=definition):
+                self._service.define(worker_id, definition)
+            case ServerDialed() | ServerDialFailed():
+                self._dialer.take(message, fds)
+            case _:
+                logger.error("not for an egress process to say: %s", type(message).__name__)
+        close_all(fds)
+
+
+def run_pool(control: socket.socket) -> int:
+    """Serve until the host ends; return the exit code.
+
+    Args:
+        control: our end of the channel with the host; ``PoolReady`` is the first message on it.
+    """
+    logging.basicConfig(format="longshore pool: %(message)s", level=logging.INFO)
+    # Nothing of what was imported is ever garbage.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
+    _raise_open_files()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _pass)
+    loop = new_event_loop()
+    try:
+        loop.run_until_complete(_run(control))
+    except BaseException:  # noqa: BLE001 - an error of our own, whatever it is, becomes an exit code
+        traceback.print_exc()
+        return EXIT_INTERNAL
+    finally:
+        loop.close()
+    return 0
+
+
+def _raise_open_files() -> None:
+    """Take all the descriptors there may be: each client is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS calls it unlimited, and takes no such number
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _run(control: socket.socket) -> None:
+    channel = Channel(control)
+    try:
+        await PoolProcess(channel).run()
+    finally:
+        channel.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Be the pool process of the host at the other end of descriptor ``arguments[0]``; return the exit code."""
+    (fd,) = arguments
+    return run_pool(socket.socket(fileno=int(fd)))
+
+
+def _pass(_number: int, _frame: object) -> None:
+    """Let a signal pass."""

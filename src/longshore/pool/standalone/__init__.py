@@ -1,0 +1,1 @@
+"""``longshore pool``: the pool as a program of its own."""

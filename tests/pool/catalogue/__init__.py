@@ -1,0 +1,1 @@
+"""Of ``longshore.pool.catalogue``."""

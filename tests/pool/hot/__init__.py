@@ -1,0 +1,1 @@
+"""The event loop with hot sockets."""

@@ -1,0 +1,1 @@
+"""The ways in: clients at the pool, the pool at databases."""

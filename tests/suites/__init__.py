@@ -1,0 +1,1 @@
+"""Test suites of PostgreSQL drivers, run directly and through the pool."""
