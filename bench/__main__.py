@@ -36,6 +36,8 @@ Measure Longshore beside what it could be compared with, in one run.
   http-socket   a socket to elsewhere a request  what a worker that connects costs
   cold          start to first byte              what a new worker process costs
   sandbox       clients in a worker and outside  what the sandbox costs them
+  pool          pgbench, and a connection each time    the pool beside PgBouncer
+  pool-cache    cached reads, with and without delay     the cache beside no cache
   pool-worker   a worker that asks PostgreSQL    the binding beside PgBouncer
 
   report    run all of them in full and write docs/performance.md

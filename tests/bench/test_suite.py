@@ -14,6 +14,8 @@ _PEERS = {
     "http-socket": _SERVERS,
     "cold": _SERVERS,
     "sandbox": {"outside"},
+    "pool": {"pgbouncer", "direct"},
+    "pool-cache": {"uncached"},
     "pool-worker": {"pgbouncer"},
 }
 SCALES = [Scale(), Scale(is_quick=True)]
