@@ -22,7 +22,7 @@ from longshore.egress.pool_link import PoolLink
 from longshore.errors import SocketError, UsageError
 from longshore.net.channel import Channel
 from longshore.pool.binding.egress_dialer import EgressDialer
-from longshore.pool.login_failed import LoginFailed
+from longshore.pool.servers.login_failed import LoginFailed
 from longshore.proto.ipc.pool import DefineDatabase, PoolClient, PoolDatabase, ServerDialed, ServerDialFailed
 from tests.egress.broker_rig import make_config, request
 

@@ -8,12 +8,12 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from longshore.pool.client_start import ClientDoor, ClientStart
+from longshore.pool.clients.start import ClientDoor, ClientStart
 from longshore.pool.model import Database, Mode
 from longshore.pool.pools import Pools
-from longshore.pool.session import SessionEngine
-from longshore.pool.state_model import Rules
-from longshore.pool.target import Target
+from longshore.pool.servers.target import Target
+from longshore.pool.session.engine import SessionEngine
+from longshore.pool.slots.model import Rules
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.constants import PROTOCOL_3_0, BackendType, TransactionStatus
 from longshore.proto.postgres.framing import Frame, backend_reader
@@ -23,7 +23,7 @@ from longshore.proto.postgres.serialize import serialize, serialize_startup
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from longshore.pool.client_connection import ClientConnection
+    from longshore.pool.clients.connection import ClientConnection
     from longshore.pool.pool import Pool
 
 __all__ = ["PoolRig", "RawSession", "pool_on", "session"]

@@ -18,10 +18,10 @@ from longshore.pool.failures import (
     shutting_down,
 )
 from longshore.pool.gate import Gate
-from longshore.pool.inspect_model import ClientInfo, ClientState
-from longshore.pool.login_failed import LoginFailed
-from longshore.pool.state_model import RejectReason
-from longshore.pool.usage import Usage, usage_hint, usage_sentence
+from longshore.pool.inspection.model import ClientInfo, ClientState
+from longshore.pool.inspection.usage import Usage, usage_hint, usage_sentence
+from longshore.pool.servers.login_failed import LoginFailed
+from longshore.pool.slots.model import RejectReason
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.errors import error_response
 from tests.pool.admin.rig import admin_on, until_closed

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longshore.pool.client_connection import ClientConnection, ClientLogin
-from longshore.pool.server_connection import ServerConnection
-from longshore.pool.server_memory import ServerMemory
-from longshore.pool.session import SessionEngine
-from longshore.pool.shared import PoolShared
+from longshore.pool.clients.connection import ClientConnection, ClientLogin
+from longshore.pool.servers.connection import ServerConnection
+from longshore.pool.session.engine import SessionEngine
+from longshore.pool.session.server_memory import ServerMemory
+from longshore.pool.session.shared import PoolShared
 from longshore.pool.statistics import Statistics
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.constants import TransactionStatus

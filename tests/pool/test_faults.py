@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tests.suites.pool_process
-from longshore.pool.target import Target
+from longshore.pool.servers.target import Target
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.serialize import serialize
 from tests.pool.cluster import cluster

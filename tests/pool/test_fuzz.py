@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from longshore.pool.server_memory import ServerMemory
-from longshore.pool.session import SessionEngine
-from longshore.pool.shared import PoolShared
+from longshore.pool.session.engine import SessionEngine
+from longshore.pool.session.server_memory import ServerMemory
+from longshore.pool.session.shared import PoolShared
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.constants import BackendType, FrontendType
 from longshore.proto.postgres.framing import backend_reader, frontend_reader

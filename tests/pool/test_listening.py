@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from longshore.pool.channels import Channels
+from longshore.pool.session.channels import Channels
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.parse_backend import parse_backend
 from tests.pool.rig import LIMIT_S, pool_on, session

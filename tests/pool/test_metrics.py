@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from longshore.pool.inspect_model import ClientState, PoolInfo, Snapshot
+from longshore.pool.inspection.model import ClientState, PoolInfo, Snapshot
 from longshore.pool.metric_families import MAX_POOLS, families
 from longshore.pool.metrics import serve_metrics
 from longshore.pool.model import Mode

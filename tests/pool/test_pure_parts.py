@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from longshore.pool.login import start_settings
-from longshore.pool.long_message import LongHead
-from longshore.pool.prepared import Prepared, StatementKey, StatementNames
-from longshore.pool.server_memory import ServerMemory
-from longshore.pool.session import SessionEngine
-from longshore.pool.settings import is_sure_to_succeed, transition
-from longshore.pool.shape import Shape
-from longshore.pool.shared import PoolShared
+from longshore.pool.session.engine import SessionEngine
+from longshore.pool.session.long_message import LongHead
+from longshore.pool.session.prepared import Prepared, StatementKey, StatementNames
+from longshore.pool.session.server_memory import ServerMemory
+from longshore.pool.session.settings import is_sure_to_succeed, transition
+from longshore.pool.session.shape import Shape
+from longshore.pool.session.shared import PoolShared
+from longshore.pool.session.start_settings import start_settings
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.framing import Frame, FrameChunk, FrameStart
 from longshore.proto.postgres.serialize import serialize

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from longshore.pool.state import Phase, PoolState
-from longshore.pool.state_model import (
+from longshore.pool.slots.model import (
     Assign,
     CloseServer,
     OpenServer,
@@ -32,9 +31,10 @@ from longshore.pool.state_model import (
     TimePassed,
     back_off_s,
 )
+from longshore.pool.slots.state import Phase, PoolState
 
 if TYPE_CHECKING:
-    from longshore.pool.state_model import Action, Event
+    from longshore.pool.slots.model import Action, Event
 
 LIFETIME_S = 3600.0
 

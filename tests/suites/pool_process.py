@@ -8,11 +8,11 @@ import sys
 
 import uvloop
 
-from longshore.pool.client_start import ClientDoor, ClientStart
+from longshore.pool.clients.start import ClientDoor, ClientStart
 from longshore.pool.model import Database, Mode
 from longshore.pool.pools import Pools
-from longshore.pool.state_model import Rules
-from longshore.pool.target import Target
+from longshore.pool.servers.target import Target
+from longshore.pool.slots.model import Rules
 
 
 async def _serve(upstream: int, port: int, size: int, mode: Mode) -> None:

@@ -10,16 +10,16 @@ from longshore.cli.words import printable
 from longshore.credentials.errors import CredentialError
 from longshore.credentials.store import open_store
 from longshore.pool.binding.databases import declared_database
-from longshore.pool.key_cache import KeyCache
-from longshore.pool.login_failed import LoginFailed
-from longshore.pool.server_login import open_server
+from longshore.pool.servers.key_cache import KeyCache
+from longshore.pool.servers.login import open_server
+from longshore.pool.servers.login_failed import LoginFailed
 from longshore.runtime.host.databases import pooled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from longshore.config.model import WorkerConfig
-    from longshore.pool.target import Target
+    from longshore.pool.servers.target import Target
 
 __all__ = ["database_lines"]
 

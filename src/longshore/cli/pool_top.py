@@ -26,7 +26,7 @@ from longshore.config.errors import ConfigError
 from longshore.config.positions import Positions
 from longshore.config.report import Report
 from longshore.pool.admin.client import AdminClient, AdminFailed
-from longshore.pool.login_failed import LoginFailed
+from longshore.pool.servers.login_failed import LoginFailed
 from longshore.pool.standalone.load import Files
 from longshore.pool.standalone.resolve import Fetch
 from longshore.pool.standalone.resolve_target import target_of_url
@@ -35,7 +35,7 @@ from longshore.pool.standalone.target_url import parse_target_url
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from longshore.pool.target import Target
+    from longshore.pool.servers.target import Target
 
 __all__ = ["run_top"]
 

@@ -32,12 +32,12 @@ __all__ = [
 ]
 
 MODULES: Final = (
-    "longshore.pool.client_connection",
-    "longshore.pool.fast_lane",
+    "longshore.pool.clients.connection",
+    "longshore.pool.session.fast_lane",
     "longshore.pool.hot.selector",
     "longshore.pool.hot.transport",
-    "longshore.pool.server_connection",
-    "longshore.pool.state",
+    "longshore.pool.servers.connection",
+    "longshore.pool.slots.state",
 )
 """All of ``longshore.pool``: what is imported before that package cannot be exchanged any more."""
 RUNTIME: Final = "longshore.pool.native__mypyc"

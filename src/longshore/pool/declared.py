@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from longshore.pool.model import Database
-    from longshore.pool.target import Target
+    from longshore.pool.servers.target import Target
 
 __all__ = ["Declared", "Wanted"]
 

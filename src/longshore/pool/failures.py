@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from longshore.pool.state_model import RejectReason
-from longshore.pool.usage import usage_hint, usage_sentence
+from longshore.pool.inspection.usage import usage_hint, usage_sentence
+from longshore.pool.slots.model import RejectReason
 from longshore.proto.postgres.errors import error_response
 
 if TYPE_CHECKING:
-    from longshore.pool.login_failed import LoginFailed
-    from longshore.pool.usage import Usage
+    from longshore.pool.inspection.usage import Usage
+    from longshore.pool.servers.login_failed import LoginFailed
     from longshore.proto.postgres.backend_messages import ErrorResponse
 
 __all__ = ["cannot_log_in", "disabled", "killed", "no_such_database", "rejection", "server_lost", "shutting_down"]

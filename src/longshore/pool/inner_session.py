@@ -9,11 +9,11 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from longshore.pool.failures import rejection, server_lost
-from longshore.pool.inspect import usage_of
-from longshore.pool.leaving import leave
-from longshore.pool.session import SessionEngine
+from longshore.pool.inspection.inspect import usage_of
+from longshore.pool.servers.leaving import leave
+from longshore.pool.session.engine import SessionEngine
+from longshore.pool.session.settings import set_sql
 from longshore.pool.session_ids import new_session_id
-from longshore.pool.settings import set_sql
 from longshore.proto.postgres.backend_messages import DataRow, ErrorResponse
 from longshore.proto.postgres.constants import BackendType
 from longshore.proto.postgres.errors import violation_response
@@ -26,10 +26,10 @@ from longshore.proto.postgres.violation import ProtocolViolation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from longshore.pool.login_failed import LoginFailed
     from longshore.pool.pool import Pool
-    from longshore.pool.server_connection import ServerConnection
-    from longshore.pool.state_model import RejectReason
+    from longshore.pool.servers.connection import ServerConnection
+    from longshore.pool.servers.login_failed import LoginFailed
+    from longshore.pool.slots.model import RejectReason
     from longshore.proto.postgres.framing import FrameEvent
 
 __all__ = ["InnerQueryFailed", "inner_query"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from longshore.pool.admin.averages import added
-from longshore.pool.inspect_model import ClientState, ServerState
+from longshore.pool.inspection.model import ClientState, ServerState
 from longshore.pool.statistics import BOUNDS_S, Statistics
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from longshore.pool.inspect_model import PoolInfo, Snapshot
+    from longshore.pool.inspection.model import PoolInfo, Snapshot
 
 __all__ = ["COUNTERS", "GAUGES", "HISTOGRAMS", "LABELLED", "PLAIN", "families"]
 

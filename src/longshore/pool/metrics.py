@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.registry import Collector
 
-from longshore.pool.inspect import snapshot
+from longshore.pool.inspection.inspect import snapshot
 from longshore.pool.metric_families import families
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from longshore.pool.inspect_model import Snapshot
+    from longshore.pool.inspection.model import Snapshot
     from longshore.pool.pools import Pools
 
 __all__ = ["PoolCollector", "PoolMetricsServer", "serve_metrics"]

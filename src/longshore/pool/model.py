@@ -7,10 +7,10 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from longshore.pool.cache.model import CacheRules
-from longshore.pool.state_model import Rules
+from longshore.pool.slots.model import Rules
 
 if TYPE_CHECKING:
-    from longshore.pool.target import Target
+    from longshore.pool.servers.target import Target
 
 __all__ = ["Database", "Mode"]
 

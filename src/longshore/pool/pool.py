@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 from longshore.aio.tasks import spawn
 from longshore.pool.catalogue.loader import CatalogueLoader
-from longshore.pool.dialing import DIRECT
-from longshore.pool.health import HealthProbe
-from longshore.pool.listener import Listener
-from longshore.pool.login_failed import LoginFailed
 from longshore.pool.model import Mode
-from longshore.pool.opener import Opener
-from longshore.pool.shared import PoolShared
-from longshore.pool.state import Phase, PoolState
-from longshore.pool.state_model import (
+from longshore.pool.servers.dialing import DIRECT
+from longshore.pool.servers.health import HealthProbe
+from longshore.pool.servers.listener import Listener
+from longshore.pool.servers.login_failed import LoginFailed
+from longshore.pool.servers.opener import Opener
+from longshore.pool.session.shared import PoolShared
+from longshore.pool.slots.model import (
     Action,
     Assign,
     CloseServer,
@@ -42,19 +41,20 @@ from longshore.pool.state_model import (
     SessionWaits,
     TimePassed,
 )
+from longshore.pool.slots.state import Phase, PoolState
 from longshore.pool.statistics import BOUNDS_S, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol
 
-    from longshore.pool.client_connection import ClientConnection
-    from longshore.pool.dialing import ServerDialer
-    from longshore.pool.key_cache import KeyCache
-    from longshore.pool.server_connection import ServerConnection
-    from longshore.pool.server_memory import ServerMemory
-    from longshore.pool.state_model import Rules
-    from longshore.pool.target import Target
+    from longshore.pool.clients.connection import ClientConnection
+    from longshore.pool.servers.connection import ServerConnection
+    from longshore.pool.servers.dialing import ServerDialer
+    from longshore.pool.servers.key_cache import KeyCache
+    from longshore.pool.servers.target import Target
+    from longshore.pool.session.server_memory import ServerMemory
+    from longshore.pool.slots.model import Rules
 
     class Waiter(Protocol):
         """A session that wants a connection."""

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 from longshore.pool.cache.attach import attach_cache, change_rules
 from longshore.pool.cache.read_cache import ReadCache
+from longshore.pool.clients.limits import ClientLimits
 from longshore.pool.declared import Declared, Wanted
-from longshore.pool.dialing import DIRECT
 from longshore.pool.failures import disabled, no_such_database, shutting_down
 from longshore.pool.gate import Gate
-from longshore.pool.key_cache import KeyCache
-from longshore.pool.limits import ClientLimits
 from longshore.pool.pool import Pool
 from longshore.pool.refusals import PoolRefused
+from longshore.pool.servers.dialing import DIRECT
+from longshore.pool.servers.key_cache import KeyCache
 from longshore.proto.postgres.errors import error_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from longshore.pool.client_connection import Cancels, ClientConnection
-    from longshore.pool.dialing import ServerDialer
+    from longshore.pool.clients.connection import Cancels, ClientConnection
     from longshore.pool.model import Database
+    from longshore.pool.servers.dialing import ServerDialer
 
 __all__ = ["Pools"]
 

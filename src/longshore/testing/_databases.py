@@ -18,7 +18,7 @@ from longshore.egress.flows import Flows
 from longshore.egress.pool_dials import PoolDials
 from longshore.errors import PolicyDenied, SocketError
 from longshore.pool.binding.service import BindingService
-from longshore.pool.login_failed import LoginFailed
+from longshore.pool.servers.login_failed import LoginFailed
 from longshore.proto.ipc.pool import DialServer
 from longshore.runtime.host.databases import WorkerDatabases, known_to_egress
 from longshore.testing._loop_thread import LoopThread

@@ -12,11 +12,11 @@ from longshore.pool.admin.client import AdminClient
 from longshore.pool.admin.connection import AdminDoor
 from longshore.pool.admin.host import ReloadFailed
 from longshore.pool.admin.show_process import ConfigItem
-from longshore.pool.client_start import ClientDoor, ClientStart
+from longshore.pool.clients.start import ClientDoor, ClientStart
 from longshore.pool.model import Database
 from longshore.pool.pools import Pools
-from longshore.pool.state_model import Rules
-from longshore.pool.target import Target, TlsMode, UpstreamTls
+from longshore.pool.servers.target import Target, TlsMode, UpstreamTls
+from longshore.pool.slots.model import Rules
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.constants import PROTOCOL_3_0
 from longshore.proto.postgres.serialize import serialize_startup

@@ -8,7 +8,7 @@ import pytest
 
 from longshore.pool.binding.databases import declared_database, defined_database
 from longshore.pool.model import Mode
-from longshore.pool.target import TlsMode
+from longshore.pool.servers.target import TlsMode
 from longshore.proto.ipc.pool import DefineDatabase, PooledDatabase
 
 URL = "postgres://ann:s%40fe@db.internal:6000/shop"

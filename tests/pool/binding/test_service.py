@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from longshore.pool.binding.service import BindingService
-from longshore.pool.dialing import DIRECT
+from longshore.pool.servers.dialing import DIRECT
 from longshore.proto.ipc.pool import AddDatabases, DefineDatabase, PooledDatabase
 
 if TYPE_CHECKING:

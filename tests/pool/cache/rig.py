@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, cast
 from longshore.pool.cache.model import CacheRules, Reason
 from longshore.pool.cache.read_cache import ReadCache
 from longshore.pool.catalogue.plan import ReadPlan
-from longshore.pool.client_start import ClientDoor, ClientStart
+from longshore.pool.clients.start import ClientDoor, ClientStart
 from longshore.pool.model import Database
 from longshore.pool.pools import Pools
-from longshore.pool.state_model import Rules
-from longshore.pool.target import Target, TlsMode, UpstreamTls
+from longshore.pool.servers.target import Target, TlsMode, UpstreamTls
+from longshore.pool.slots.model import Rules
 from longshore.proto.postgres.constants import BackendType
 from longshore.sql.builtins import BUILTIN_FUNCTIONS
 from longshore.sql.facts import Kind, Statement, TextFacts
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from longshore.pool.cache.redis_store import RedisStore
     from longshore.pool.catalogue.catalogue import Catalogue
     from longshore.pool.pool import Pool
-    from longshore.pool.shared import PoolShared
+    from longshore.pool.session.shared import PoolShared
 
 __all__ = ["CacheRig", "Clock", "KnownTables", "cached_pool", "rows", "session"]
 

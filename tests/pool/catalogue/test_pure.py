@@ -16,7 +16,7 @@ from longshore.pool.catalogue.catalogue import Catalogue
 from longshore.pool.catalogue.names import Names
 from longshore.pool.catalogue.paths import path_of, session_path, split_identifiers
 from longshore.pool.catalogue.plan import NOTHING, OPAQUE, Impact, ReadPlan
-from longshore.pool.settings import quote_identifier, set_sql
+from longshore.pool.session.settings import quote_identifier, set_sql
 from longshore.sql.classify import classify
 
 if TYPE_CHECKING:

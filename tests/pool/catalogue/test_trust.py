@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from longshore.pool import probe as probe_module
-from longshore.pool import session as session_module
+from longshore.pool.session import engine as session_module
+from longshore.pool.session import probe as probe_module
 from tests.pool.catalogue.schema import make_database
 from tests.pool.catalogue.waiting import until_known
 from tests.pool.rig import LIMIT_S, pool_on, session

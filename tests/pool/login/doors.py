@@ -7,11 +7,11 @@ import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
-from longshore.pool.client_start import ClientDoor, ClientStart
-from longshore.pool.client_tls import ClientTls, ClientTlsMode, make_client_tls
+from longshore.pool.clients.start import ClientDoor, ClientStart
+from longshore.pool.clients.tls import ClientTls, ClientTlsMode, make_client_tls
 from longshore.pool.model import Database
 from longshore.pool.pools import Pools
-from longshore.pool.target import Target
+from longshore.pool.servers.target import Target
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.auth import Md5Hash, PlainPassword
 from longshore.proto.postgres.auth_client import ClientAuthenticator, Credentials
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from longshore.pool.door import RefusedLogin
-    from longshore.pool.limits import ClientLimits
+    from longshore.pool.clients.door import RefusedLogin
+    from longshore.pool.clients.limits import ClientLimits
     from longshore.proto.postgres.scram import ScramKeys
 
 __all__ = ["DoorRig", "Knock", "Refused", "a_target", "client_context", "door_on", "pool_tls"]

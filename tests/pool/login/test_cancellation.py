@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from longshore.pool.auth_query import AuthQuery
-from longshore.pool.authentication import Authentication
-from longshore.pool.cancel import send_cancel
-from longshore.pool.client_auth import ClientAuth, ClientPeer
-from longshore.pool.dialing import DIRECT
+from longshore.pool.clients.auth import ClientAuth, ClientPeer
+from longshore.pool.clients.auth_query import AuthQuery
+from longshore.pool.clients.authentication import Authentication
 from longshore.pool.inner_session import inner_query
-from longshore.pool.key_cache import KeyCache
 from longshore.pool.model import Database
 from longshore.pool.pools import Pools
-from longshore.pool.server_login import open_server
-from longshore.pool.state_model import Rules
-from longshore.pool.target import TlsMode, UpstreamTls
+from longshore.pool.servers.cancel import send_cancel
+from longshore.pool.servers.dialing import DIRECT
+from longshore.pool.servers.key_cache import KeyCache
+from longshore.pool.servers.login import open_server
+from longshore.pool.servers.target import TlsMode, UpstreamTls
+from longshore.pool.slots.model import Rules
 from longshore.proto.postgres.auth import PlainPassword
 from tests.pool.login.doors import a_target
 from tests.pool.login.upstream import ask, logged_in, target

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from longshore.pool.authentication import Authentication, ClientMethod
-from longshore.pool.client_tls import ClientTlsMode
-from longshore.pool.key_cache import KeyCache
-from longshore.pool.limits import ClientLimits
+from longshore.pool.clients.authentication import Authentication, ClientMethod
+from longshore.pool.clients.limits import ClientLimits
+from longshore.pool.clients.tls import ClientTlsMode
 from longshore.pool.model import Database
+from longshore.pool.servers.key_cache import KeyCache
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.auth import PlainPassword, md5_hash
 from longshore.proto.postgres.constants import PROTOCOL_3_2
@@ -134,7 +134,7 @@ async def test_trust_is_for_clients_of_this_machine(login_server: Server, monkey
         async with Knock(rig.port) as knock:
             await knock.log_in("anybody")
             assert knock.asked == [m.AuthenticationOk]
-        monkeypatch.setattr("longshore.pool.peer._is_local", lambda _: False)
+        monkeypatch.setattr("longshore.pool.clients.peer._is_local", lambda _: False)
         refused = await _refusal(rig.port, "anybody", None)
         assert refused.error.sqlstate == "28000"
         assert "users file" in str(refused.error.hint)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from longshore.pool.dialing import DIRECT
+from longshore.pool.servers.dialing import DIRECT
 from tests.server_process import HOST, free_port
 
 

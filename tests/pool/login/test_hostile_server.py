@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from longshore.pool.login_failed import LoginFailed
-from longshore.pool.target import TlsMode, UpstreamTls
+from longshore.pool.servers.login_failed import LoginFailed
+from longshore.pool.servers.target import TlsMode, UpstreamTls
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.serialize import serialize
 from tests.pool.login.upstream import logged_in, target

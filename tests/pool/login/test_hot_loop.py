@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from longshore.pool.authentication import Authentication
-from longshore.pool.target import TlsMode, UpstreamTls
+from longshore.pool.clients.authentication import Authentication
+from longshore.pool.servers.target import TlsMode, UpstreamTls
 from longshore.proto.postgres.auth import PlainPassword
 from tests.pool.login.doors import Knock, Refused, a_target, client_context, door_on, pool_tls
 from tests.postgres_logins import PASSWORD

@@ -10,8 +10,8 @@ import asyncpg
 import psycopg
 import pytest
 
-from longshore.pool.authentication import Authentication
-from longshore.pool.client_tls import ClientTlsMode
+from longshore.pool.clients.authentication import Authentication
+from longshore.pool.clients.tls import ClientTlsMode
 from longshore.proto.postgres.auth import PlainPassword, md5_hash
 from longshore.proto.postgres.scram import make_verifier
 from tests.pool.login.doors import a_target, client_context, door_on, pool_tls

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from longshore.pool.client_tls import ClientTlsMode, make_client_tls
-from longshore.pool.peer import peer_of, shown_peer
+from longshore.pool.clients.peer import peer_of, shown_peer
+from longshore.pool.clients.tls import ClientTlsMode, make_client_tls
 
 
 class _Transport:

@@ -11,9 +11,9 @@ import pytest
 from longshore.pool.model import Database, Mode
 from longshore.pool.pools import Pools
 from longshore.pool.refusals import PoolRefused
-from longshore.pool.state import Phase
-from longshore.pool.state_model import Rules
-from longshore.pool.target import Target, TlsMode, UpstreamTls
+from longshore.pool.servers.target import Target, TlsMode, UpstreamTls
+from longshore.pool.slots.model import Rules
+from longshore.pool.slots.state import Phase
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.serialize import serialize_startup
 from tests.pool.login.doors import LIMIT_S, Knock, Refused, a_target, door_on
@@ -195,7 +195,7 @@ async def test_a_connection_that_was_idle_for_long_is_asked_first(login_server: 
 
 async def test_a_connection_that_is_dead_is_replaced(monkeypatch: pytest.MonkeyPatch, login_server: Server) -> None:
     """It takes everything and answers nothing, as behind a firewall that has forgotten it."""
-    monkeypatch.setattr("longshore.pool.health._LIMIT_S", 0.5)
+    monkeypatch.setattr("longshore.pool.servers.health._LIMIT_S", 0.5)
     async with _Relay(login_server.port) as relay:
         where = a_target(relay.port)
         database = Database(name="app", target=where, rules=Rules(size=1, probe_after_s=0.0))
@@ -295,7 +295,7 @@ async def test_no_host_answers() -> None:
 @pytest.mark.parametrize("version", ["reported", "asked"])
 async def test_only_a_primary_will_do(login_server: Server, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if version == "asked":  # as PostgreSQL 13 and older
-        monkeypatch.setattr("longshore.pool.writability._REPORTED", (b"nobody reports this",))
+        monkeypatch.setattr("longshore.pool.servers.writability._REPORTED", (b"nobody reports this",))
     read_only = "-c default_transaction_read_only=on"
     where = a_target(login_server.port, is_primary_wanted=True)
     async with door_on(where) as rig, Knock(rig.port) as knock:

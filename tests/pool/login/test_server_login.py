@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from longshore.pool import dialing, key_cache
-from longshore.pool.key_cache import KeyCache
-from longshore.pool.login_failed import LoginFailed
-from longshore.pool.server_login import open_server
-from longshore.pool.target import TlsMode, UpstreamTls
+from longshore.pool.servers import dialing, key_cache
+from longshore.pool.servers.key_cache import KeyCache
+from longshore.pool.servers.login import open_server
+from longshore.pool.servers.login_failed import LoginFailed
+from longshore.pool.servers.target import TlsMode, UpstreamTls
 from longshore.proto.postgres import auth_client
 from longshore.proto.postgres.auth import md5_hash
 from longshore.proto.postgres.scram import derive_keys, parse_verifier
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from longshore.pool.target import Target
+    from longshore.pool.servers.target import Target
     from tests.server_process import Server
 
 pytestmark = pytest.mark.needs("postgres")

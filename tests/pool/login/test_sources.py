@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from longshore.pool import auth_query
-from longshore.pool.auth_query import DEFAULT_QUERY, AuthQuery
-from longshore.pool.authentication import Authentication, ClientMethod
+from longshore.pool.clients import auth_query
+from longshore.pool.clients.auth_query import DEFAULT_QUERY, AuthQuery
+from longshore.pool.clients.authentication import Authentication, ClientMethod
 from longshore.pool.model import Database
 from longshore.proto.postgres.auth import PlainPassword, md5_hash, parse_secret
 from longshore.proto.postgres.scram import make_verifier
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from longshore.pool.pools import Pools
-    from longshore.pool.server_connection import ServerConnection
+    from longshore.pool.servers.connection import ServerConnection
     from tests.pool.login.doors import DoorRig
     from tests.server_process import Server
 

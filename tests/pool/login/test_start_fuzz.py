@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longshore.pool.authentication import Authentication, ClientMethod
-from longshore.pool.client_start import ClientDoor, ClientStart
-from longshore.pool.client_tls import ClientTlsMode
+from longshore.pool.clients.authentication import Authentication, ClientMethod
+from longshore.pool.clients.start import ClientDoor, ClientStart
+from longshore.pool.clients.tls import ClientTlsMode
 from longshore.pool.model import Database
 from longshore.pool.pools import Pools
-from longshore.pool.target import Target
+from longshore.pool.servers.target import Target
 from longshore.proto.postgres import messages as m
 from longshore.proto.postgres.auth import PlainPassword
 from longshore.proto.postgres.constants import PROTOCOL_3_0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from longshore.pool.tls_transport import TlsTransport
+from longshore.pool.servers.tls_transport import TlsTransport
 
 if TYPE_CHECKING:
     import trustme

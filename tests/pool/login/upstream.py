@@ -6,9 +6,9 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from longshore.pool.key_cache import KeyCache
-from longshore.pool.server_login import open_server
-from longshore.pool.target import Target, UpstreamTls
+from longshore.pool.servers.key_cache import KeyCache
+from longshore.pool.servers.login import open_server
+from longshore.pool.servers.target import Target, UpstreamTls
 from longshore.proto.postgres.backend_messages import DataRow
 from longshore.proto.postgres.framing import Frame, backend_reader
 from longshore.proto.postgres.frontend_messages import Query
@@ -20,8 +20,8 @@ from tests.server_process import HOST
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from longshore.pool.server_connection import ServerConnection
-    from longshore.pool.server_login import LoginSecret
+    from longshore.pool.servers.connection import ServerConnection
+    from longshore.pool.servers.login import LoginSecret
     from longshore.proto.postgres.backend_messages import ErrorResponse
     from longshore.proto.postgres.framing import FrameEvent
 

@@ -19,6 +19,8 @@ from longshore.net.channel import Channel
 from longshore.pool.inner_session import inner_query
 from longshore.pool.model import Database
 from longshore.pool.pools import Pools
+from longshore.pool.servers.target import Target
+from longshore.pool.slots.model import Rules
 from longshore.pool.standalone import events, watch
 from longshore.pool.standalone.checking import Answer, crowded
 from longshore.pool.standalone.control_path import default_control
@@ -31,9 +33,7 @@ from longshore.pool.standalone.listeners import ListenFailed, open_all, open_uni
 from longshore.pool.standalone.model import PoolSettings
 from longshore.pool.standalone.notify import notify, sockets_of_systemd
 from longshore.pool.standalone.packed_secret import pack_secret, unpack_secret
-from longshore.pool.state_model import Rules
 from longshore.pool.statistics import Statistics
-from longshore.pool.target import Target
 from longshore.proto.postgres.auth import Md5Hash, PlainPassword
 from longshore.proto.postgres.scram import ScramKeys
 from tests.server_process import HOST, free_port

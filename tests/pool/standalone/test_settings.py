@@ -8,12 +8,12 @@ import pytest
 
 from longshore.config.errors import ConfigError
 from longshore.pool.model import Mode
+from longshore.pool.servers.target import TlsMode
 from longshore.pool.standalone.example import example_text
 from longshore.pool.standalone.from_url import UrlOptions, parse_cache_rules, settings_of_url
 from longshore.pool.standalone.listen import Listen, parse_listen
 from longshore.pool.standalone.load import Files, load_pool
 from longshore.pool.standalone.target_url import parse_target_url
-from longshore.pool.target import TlsMode
 from longshore.proto.postgres.scram import make_verifier
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from longshore.pool.admin.session import Result
 from longshore.pool.admin.shows import SHOWS, View, show
 from longshore.pool.admin.values import Field, Type
 from longshore.pool.failures import killed
-from longshore.pool.inspect import snapshot
+from longshore.pool.inspection.inspect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

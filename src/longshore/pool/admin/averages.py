@@ -15,7 +15,7 @@ from longshore.pool.statistics import Statistics
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from longshore.pool.inspect_model import PoolInfo
+    from longshore.pool.inspection.model import PoolInfo
 
 __all__ = ["Averages", "added", "everything"]
 

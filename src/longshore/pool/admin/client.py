@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from longshore.pool.key_cache import KeyCache
-from longshore.pool.server_login import open_server
+from longshore.pool.servers.key_cache import KeyCache
+from longshore.pool.servers.login import open_server
 from longshore.proto.postgres.backend_messages import DataRow, ErrorResponse, RowDescription
 from longshore.proto.postgres.constants import BackendType
 from longshore.proto.postgres.framing import Frame, backend_reader
@@ -17,8 +17,8 @@ from longshore.proto.postgres.serialize import serialize
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from longshore.pool.server_connection import ServerConnection
-    from longshore.pool.target import Target
+    from longshore.pool.servers.connection import ServerConnection
+    from longshore.pool.servers.target import Target
     from longshore.proto.postgres.framing import FrameEvent
 
 __all__ = ["AdminAnswer", "AdminClient", "AdminFailed"]

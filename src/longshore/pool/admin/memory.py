@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.pool.admin.show_process import MemoryItem
 
 if TYPE_CHECKING:
-    from longshore.pool.inspect_model import Snapshot
+    from longshore.pool.inspection.model import Snapshot
 
 __all__ = ["memory_items"]
 

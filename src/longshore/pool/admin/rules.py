@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.pool.admin.commands import AdminError
 from longshore.pool.admin.show_process import ConfigItem
-from longshore.pool.state_model import Rules
+from longshore.pool.slots.model import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

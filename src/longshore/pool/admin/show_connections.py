@@ -8,7 +8,7 @@ from typing import Final
 
 from longshore.pool.admin.table import Column, Table, of_second
 from longshore.pool.admin.values import Type
-from longshore.pool.inspect_model import ClientInfo, ClientState, PinInfo, ServerInfo
+from longshore.pool.inspection.model import ClientInfo, ClientState, PinInfo, ServerInfo
 
 __all__ = ["CLIENTS", "PINS", "SERVERS", "SOCKETS", "Dated", "Link"]
 

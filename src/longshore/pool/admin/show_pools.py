@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.pool.admin.table import Column, Table, micros, of_second
 from longshore.pool.admin.values import Type
 from longshore.pool.cache.model import Reason
-from longshore.pool.inspect_model import ClientState, DatabaseInfo, PoolInfo, ServerState
+from longshore.pool.inspection.model import ClientState, DatabaseInfo, PoolInfo, ServerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from longshore.pool.admin.commands import HELP, Help
 from longshore.pool.admin.table import Column, Table
 from longshore.pool.admin.values import Type
-from longshore.pool.inspect_model import ClientState, ServerState
+from longshore.pool.inspection.model import ClientState, ServerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from longshore.pool.inspect_model import Snapshot
+    from longshore.pool.inspection.model import Snapshot
 
 __all__ = [
     "CONFIG",

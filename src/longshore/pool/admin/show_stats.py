@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from longshore.pool.cache.report import StatementReport
-    from longshore.pool.inspect_model import CacheInfo
+    from longshore.pool.inspection.model import CacheInfo
     from longshore.pool.statistics import Statistics
 
 __all__ = [

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from longshore.pool.admin.table import Table
     from longshore.pool.admin.values import Row
-    from longshore.pool.inspect_model import ClientInfo, ServerInfo, Snapshot
+    from longshore.pool.inspection.model import ClientInfo, ServerInfo, Snapshot
 
 __all__ = ["SHOWS", "View", "show"]
 

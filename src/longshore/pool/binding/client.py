@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from longshore.pool.authentication import Authentication
-from longshore.pool.client_method import ClientMethod
-from longshore.pool.client_start import ClientStart
-from longshore.pool.door import ClientDoor
+from longshore.pool.clients.authentication import Authentication
+from longshore.pool.clients.door import ClientDoor
+from longshore.pool.clients.method import ClientMethod
+from longshore.pool.clients.start import ClientStart
 from longshore.pool.pools import Pools
 from longshore.pool.refusals import PoolRefused
 from longshore.proto.ipc.pool import HANDLE_PREFIX
@@ -25,9 +25,9 @@ from longshore.proto.postgres.scram import make_verifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from longshore.pool.door import RefusedLogin
+    from longshore.pool.clients.door import RefusedLogin
     from longshore.pool.pool import Pool
-    from longshore.pool.target import Target
+    from longshore.pool.servers.target import Target
     from longshore.proto.postgres.backend_messages import ErrorResponse
 
 __all__ = ["BindingDoor", "BindingPools", "BindingStart"]

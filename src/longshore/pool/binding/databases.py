@@ -10,8 +10,8 @@ import msgspec
 from longshore.config.connection_string import ConnectionStringError, parse_connection_string
 from longshore.pool.cache.model import CacheRules
 from longshore.pool.model import Database, Mode
-from longshore.pool.state_model import Rules
-from longshore.pool.target import Target, TlsMode, UpstreamTls
+from longshore.pool.servers.target import Target, TlsMode, UpstreamTls
+from longshore.pool.slots.model import Rules
 
 if TYPE_CHECKING:
     from longshore.proto.ipc.pool import DefineDatabase, PooledDatabase

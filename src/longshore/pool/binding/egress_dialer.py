@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from longshore.core.host_syntax import join_host_port
 from longshore.errors import PolicyDenied, SocketError
 from longshore.net.fdpass import close_all
-from longshore.pool.login_failed import LoginFailed
+from longshore.pool.servers.login_failed import LoginFailed
 from longshore.proto.ipc.failure import to_error
 from longshore.proto.ipc.pool import CancelServerDial, DialServer, ServerDialed, ServerDialFailed
 
@@ -109,7 +109,7 @@ def _failed(error: SocketError) -> Exception:
 
 
 class BoundDialer:
-    """Opens the connections of one database (a ``longshore.pool.dialing.ServerDialer``).
+    """Opens the connections of one database (a ``longshore.pool.servers.dialing.ServerDialer``).
 
     Args:
         dialer: asks for them.

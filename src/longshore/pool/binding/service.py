@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from longshore.pool.binding.egress_dialer import WorkerDialer
     from longshore.pool.model import Database
     from longshore.pool.pool import Pool
-    from longshore.pool.target import Target
+    from longshore.pool.servers.target import Target
     from longshore.proto.ipc.pool import AddDatabases, DefineDatabase
 
 __all__ = ["BindingService"]

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from longshore.pool.cache.batch import Batch
     from longshore.pool.cache.pool_cache import Account, PoolCache
     from longshore.pool.catalogue.catalogue import Catalogue
-    from longshore.pool.prepared import Prepared
-    from longshore.pool.session_core import SessionCore
+    from longshore.pool.session.core import SessionCore
+    from longshore.pool.session.prepared import Prepared
     from longshore.sql.facts import Statement, TextFacts
 
 __all__ = ["SETTING", "Asking", "switch"]

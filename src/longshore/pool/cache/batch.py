@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from longshore.pool.rename import STATEMENT, bind_names, split_parse
+from longshore.pool.session.rename import STATEMENT, bind_names, split_parse
 from longshore.proto.postgres.constants import FrontendType
 from longshore.proto.postgres.framing import Frame
 

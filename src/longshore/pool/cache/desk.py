@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from longshore.pool.cache.pool_cache import PoolCache, Timer
     from longshore.pool.cache.question import Flight
     from longshore.pool.cache.remote import Fetched, Remote
-    from longshore.pool.session import SessionEngine
+    from longshore.pool.session.engine import SessionEngine
     from longshore.proto.postgres.framing import FrameEvent
 
 __all__ = ["Desk"]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from longshore.pool.cache.writes import PendingWrites
     from longshore.pool.catalogue.catalogue import Catalogue
     from longshore.pool.catalogue.plan import ReadPlan
-    from longshore.pool.session import SessionEngine
-    from longshore.pool.shared import PoolShared
+    from longshore.pool.session.engine import SessionEngine
+    from longshore.pool.session.shared import PoolShared
     from longshore.sql.facts import Statement, TextFacts
 
     class Timer(Protocol):

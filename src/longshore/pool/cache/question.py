@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from longshore.pool.rename import SYNC, describe_message, parse_message
+from longshore.pool.session.rename import SYNC, describe_message, parse_message
 from longshore.proto.postgres.constants import FrontendType
 from longshore.proto.postgres.framing import Frame
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from longshore.pool.cache.batch import Batch
     from longshore.pool.cache.memory import Entry, Key
     from longshore.pool.cache.versions import Snapshot
-    from longshore.pool.prepared import Prepared
+    from longshore.pool.session.prepared import Prepared
 
 __all__ = ["Flight", "Question", "Waiter"]
 

@@ -6,8 +6,8 @@ import itertools
 from typing import TYPE_CHECKING
 
 from longshore.pool.cache.recording import Recording
-from longshore.pool.leaving import leave
-from longshore.pool.session import SessionEngine
+from longshore.pool.servers.leaving import leave
+from longshore.pool.session.engine import SessionEngine
 from longshore.proto.postgres.violation import ProtocolViolation
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from longshore.pool.cache.pool_cache import PoolCache
     from longshore.pool.cache.question import Flight, Question
-    from longshore.pool.login_failed import LoginFailed
     from longshore.pool.pool import Pool
-    from longshore.pool.server_connection import ServerConnection
-    from longshore.pool.state_model import RejectReason
+    from longshore.pool.servers.connection import ServerConnection
+    from longshore.pool.servers.login_failed import LoginFailed
+    from longshore.pool.slots.model import RejectReason
     from longshore.proto.postgres.backend_messages import ErrorResponse
     from longshore.proto.postgres.framing import FrameEvent
 

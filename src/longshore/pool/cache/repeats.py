@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from longshore.pool.cache.pool_cache import PoolCache
     from longshore.pool.cache.question import Question
     from longshore.pool.cache.replies import Replies
-    from longshore.pool.session import SessionEngine
+    from longshore.pool.session.engine import SessionEngine
 
 __all__ = ["Repeats"]
 

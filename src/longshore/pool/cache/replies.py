@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from longshore.pool.cache.shapes import KnownShape
-from longshore.pool.extended import as_text
-from longshore.pool.prepared import Prepared, StatementKey
-from longshore.pool.rename import PARSE_COMPLETE
+from longshore.pool.session.extended import as_text
+from longshore.pool.session.prepared import Prepared, StatementKey
+from longshore.pool.session.rename import PARSE_COMPLETE
 from longshore.proto.postgres.constants import BackendType
 from longshore.proto.postgres.wire import HEADER
 from longshore.sql.classify import classify
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from longshore.pool.cache.memory import Entry
     from longshore.pool.cache.pool_cache import PoolCache
     from longshore.pool.cache.question import Question
-    from longshore.pool.session import SessionEngine
+    from longshore.pool.session.engine import SessionEngine
 
 __all__ = ["Replies"]
 

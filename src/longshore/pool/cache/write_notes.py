@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from longshore.pool.belongings import TEMPORARY
 from longshore.pool.cache.model import Reason
 from longshore.pool.cache.writes import PendingWrites
-from longshore.pool.extended import as_text
-from longshore.pool.rename import bind_names
+from longshore.pool.session.belongings import TEMPORARY
+from longshore.pool.session.extended import as_text
+from longshore.pool.session.rename import bind_names
 from longshore.proto.postgres.constants import FrontendType, TransactionStatus
 from longshore.proto.postgres.framing import Frame, FrameStart
 from longshore.sql.classify import classify
@@ -17,7 +17,7 @@ from longshore.sql.facts import Effect, Kind
 if TYPE_CHECKING:
     from longshore.pool.cache.asking import Asking
     from longshore.pool.cache.pool_cache import PoolCache
-    from longshore.pool.session import SessionEngine
+    from longshore.pool.session.engine import SessionEngine
     from longshore.proto.postgres.framing import FrameEvent
     from longshore.sql.facts import Statement, TextFacts
 

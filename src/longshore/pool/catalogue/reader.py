@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.pool.catalogue.answer import Answer
 from longshore.pool.catalogue.queries import catalogue_sql, fingerprint_sql
-from longshore.pool.leaving import leave
-from longshore.pool.session import SessionEngine
+from longshore.pool.servers.leaving import leave
+from longshore.pool.session.engine import SessionEngine
+from longshore.pool.session.settings import set_sql
 from longshore.pool.session_ids import new_session_id
-from longshore.pool.settings import set_sql
 from longshore.proto.postgres.framing import frontend_reader
 from longshore.proto.postgres.frontend_messages import Query
 from longshore.proto.postgres.serialize import serialize
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from longshore.pool.catalogue.names import Names
     from longshore.pool.catalogue.rows import Head
-    from longshore.pool.login_failed import LoginFailed
     from longshore.pool.pool import Pool
-    from longshore.pool.server_connection import ServerConnection
-    from longshore.pool.state_model import RejectReason
+    from longshore.pool.servers.connection import ServerConnection
+    from longshore.pool.servers.login_failed import LoginFailed
+    from longshore.pool.slots.model import RejectReason
     from longshore.proto.postgres.backend_messages import ErrorResponse
     from longshore.proto.postgres.framing import FrameEvent
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.pool.cache.model import CacheRules
 from longshore.pool.inner_session import InnerQueryFailed, inner_query
-from longshore.pool.login_failed import LoginFailed
 from longshore.pool.model import Mode
 from longshore.pool.pools import Pools
 from longshore.pool.refusals import PoolRefused
+from longshore.pool.servers.login_failed import LoginFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

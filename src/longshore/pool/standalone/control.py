@@ -34,7 +34,7 @@ from longshore.proto.ipc.takeover import (
 if TYPE_CHECKING:
     import socket
 
-    from longshore.pool.client_connection import ClientConnection
+    from longshore.pool.clients.connection import ClientConnection
     from longshore.pool.standalone.process import PoolProcess
     from longshore.proto.ipc.messages import Message
 

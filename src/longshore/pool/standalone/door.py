@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from longshore.pool.admin.access import Access
 from longshore.pool.admin.connection import AdminDoor
-from longshore.pool.auth_query import DEFAULT_QUERY, AuthQuery
-from longshore.pool.authentication import Authentication, ClientMethod
-from longshore.pool.client_start import ClientDoor, ClientStart
-from longshore.pool.client_tls import ClientTls, ClientTlsMode, make_client_tls
-from longshore.pool.limits import ClientLimits
+from longshore.pool.clients.auth_query import DEFAULT_QUERY, AuthQuery
+from longshore.pool.clients.authentication import Authentication, ClientMethod
+from longshore.pool.clients.limits import ClientLimits
+from longshore.pool.clients.start import ClientDoor, ClientStart
+from longshore.pool.clients.tls import ClientTls, ClientTlsMode, make_client_tls
 from longshore.pool.standalone.admin_host import ProcessAdminHost
 
 if TYPE_CHECKING:

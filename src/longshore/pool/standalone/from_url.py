@@ -13,12 +13,12 @@ from longshore.config.report import Report
 from longshore.config.validate import nearest
 from longshore.pool.cache.model import CacheRules
 from longshore.pool.model import Database, Mode
+from longshore.pool.slots.model import Rules
 from longshore.pool.standalone.listen import parse_listen
 from longshore.pool.standalone.model import DEFAULT_LISTEN, PoolSettings
 from longshore.pool.standalone.resolve import ADMIN_DATABASES, Fetch
 from longshore.pool.standalone.resolve_target import target_of_url
 from longshore.pool.standalone.target_url import parse_target_url
-from longshore.pool.state_model import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

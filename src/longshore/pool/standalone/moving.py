@@ -10,7 +10,7 @@ from longshore.proto.ipc.takeover import MoveClient
 
 if TYPE_CHECKING:
     from longshore.net.channel import Channel
-    from longshore.pool.client_connection import ClientConnection
+    from longshore.pool.clients.connection import ClientConnection
     from longshore.pool.pools import Pools
 
 __all__ = ["Mover", "is_movable"]

@@ -9,9 +9,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from longshore.net.channel import Channel
-from longshore.pool.client_connection import ClientConnection, ClientLogin
+from longshore.pool.clients.connection import ClientConnection, ClientLogin
 from longshore.pool.refusals import PoolRefused
-from longshore.pool.session import SessionEngine
+from longshore.pool.session.engine import SessionEngine
 from longshore.pool.session_ids import begin_session_ids_at, new_session_id
 from longshore.pool.standalone import events as said
 from longshore.pool.standalone.link import CancelLink

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from longshore.pool.cache.model import CacheRules
 from longshore.pool.model import Database, Mode
+from longshore.pool.slots.model import Rules
 from longshore.pool.standalone.listen import Listen, parse_listen
 from longshore.pool.standalone.model import DEFAULT_LISTEN, AuthQuery, ClientTls, PoolSettings
 from longshore.pool.standalone.resolve_target import resolve_target
-from longshore.pool.state_model import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable

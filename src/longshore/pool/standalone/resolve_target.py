@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from longshore.core.addresses import SocketAddress
+from longshore.pool.servers.target import Target, TlsMode, UpstreamTls
 from longshore.pool.standalone.target_url import PORT, parse_target_url
-from longshore.pool.target import Target, TlsMode, UpstreamTls
 
 if TYPE_CHECKING:
     from longshore.config.positions import KeyPath

@@ -6,13 +6,13 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from longshore.pool.peer import shown_peer
+from longshore.pool.clients.peer import shown_peer
 from longshore.pool.standalone import events as said
 from longshore.pool.standalone.figures import Totals, figures, totals
 
 if TYPE_CHECKING:
-    from longshore.pool.client_connection import ClientConnection
-    from longshore.pool.door import RefusedLogin
+    from longshore.pool.clients.connection import ClientConnection
+    from longshore.pool.clients.door import RefusedLogin
     from longshore.pool.pool import Pool
     from longshore.pool.pools import Pools
     from longshore.pool.standalone.events import EventSink

@@ -1,0 +1,1 @@
+"""Clients, from their first byte to their last."""

@@ -1,0 +1,1 @@
+"""What can be seen of the pools: counts, and a look at who has what."""
