@@ -84,7 +84,7 @@ def _run(name: str, scale: Scale, only: frozenset[str]) -> BenchResult:
     result = run_bench(bench_named(name, scale), scale, only, _progress)
     _progress("")
     print(render(result))
-    print(f"\n{scale.rounds} rounds in {time.monotonic() - start:.0f} s\n")
+    print(f"\n{result.scale.rounds} rounds in {time.monotonic() - start:.0f} s\n")
     return result
 
 

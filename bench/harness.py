@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,11 +64,13 @@ def run_bench(
     Raises:
         BuildError: the servers, written in C, could not be compiled.
     """
+    if scale.is_quick and bench.quick_rounds is not None:
+        scale = replace(scale, rounds=min(scale.rounds, bench.quick_rounds))
     chosen = [contender for contender in bench.contenders if not only or contender.name in only]
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         workshop = Workshop(NativePrograms(directory), make_certificates(directory), scale.is_quick)
-        run = _Run(bench, workshop, stack)
+        run = _Run(bench, workshop, stack, is_quick=scale.is_quick)
         run.rounds(chosen, scale.rounds, progress)
     cases = run.cases(chosen)
     return BenchResult(bench.name, facts(), cases, judge_all(bench.targets, cases), scale)
@@ -76,8 +79,9 @@ def run_bench(
 class _Run:
     """The samples of one run, and the servers it keeps."""
 
-    def __init__(self, bench: Bench, workshop: Workshop, stack: ExitStack) -> None:
+    def __init__(self, bench: Bench, workshop: Workshop, stack: ExitStack, *, is_quick: bool) -> None:
         self._bench = bench
+        self._is_quick = is_quick
         self._workshop = workshop
         self._stack = stack
         pair = cores()
@@ -88,12 +92,13 @@ class _Run:
         self._missing: dict[Key, Missing] = {}
 
     def rounds(self, chosen: Sequence[ContenderSpec], count: int, progress: Callable[[str], None]) -> None:
-        """Run the warm-up round and the counted ones."""
+        """Run the warm-up round and the counted ones; where a round takes long, a quick run has no warm-up."""
         for contender in chosen:
             why = absence(contender)
             if why:
                 self._drop(contender, self._tasks_of(contender), Missing(contender.name, why))
-        for number in range(count + 1):
+        is_first_kept = self._is_quick and self._bench.quick_rounds is not None
+        for number in range(1 if is_first_kept else 0, count + 1):
             for contender in chosen:
                 progress(f"{self._bench.name}: round {number} of {count}, {contender.label}")
                 self._round(contender, number)

@@ -141,6 +141,8 @@ class Bench:
     loops: tuple[str, ...] = ("asyncio", "uvloop")
     extras: tuple[Extra, ...] = ()
     """What is kept beside the median."""
+    quick_rounds: int | None = None
+    """Of a quick run, where a round takes long; then there is none before them, either."""
 
     def measure_of(self, task: Task) -> Measure:
         """Return what the number of a task is."""

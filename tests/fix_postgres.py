@@ -65,6 +65,7 @@ def settings(port: int, files: CertificateFiles) -> list[str]:
         "ssl_key_file": files.private_key,
         "shared_buffers": "16MB",
         "fsync": "off",
+        "max_prepared_transactions": "10",
     }
     return [word for key, value in values.items() for word in ("-c", f"{key}={value}")]
 

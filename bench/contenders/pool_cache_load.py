@@ -33,7 +33,7 @@ _SQL = (
 )
 _TEXT = b"SELECT id, name FROM item WHERE id = 7"
 _READY = b"Z\0\0\0\x05I"
-_WARM_UP = 50
+_WARM_UP = 10
 _LOCAL_S = 0.001
 """A read that takes less is repeated a hundred times as often: or its clock would measure noise."""
 

@@ -48,7 +48,10 @@ def make(scale: Scale) -> Bench:
     )
     summary = "transactions of pgbench -S over TCP, one pool process, nothing pinned; pgbench -C for the last case"
     extras = (Extra("cpu_us", "cpu_us"),)
-    return Bench("pool", summary, "transactions/s", False, (*tasks, connect), _CONTENDERS, targets, _LOOPS, extras)
+    everything = (*tasks, connect)
+    return Bench(
+        "pool", summary, "transactions/s", False, everything, _CONTENDERS, targets, _LOOPS, extras, quick_rounds=3
+    )
 
 
 def _task(name: str, verb: str, count: int) -> Task:

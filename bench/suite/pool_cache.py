@@ -26,14 +26,15 @@ _CONTENDERS = (
 )
 
 
-def _seconds(reading: Mapping[str, float], _count: int) -> float:
-    return reading["seconds_per_read"]
+def _microseconds(reading: Mapping[str, float], _count: int) -> float:
+    return reading["seconds_per_read"] * 1e6
 
 
 def make(scale: Scale) -> Bench:
     """Return the bench."""
     tasks = tuple(
-        Task(name, verb, ServerSpec("echo_server"), scale.pick(50, 20), value=_seconds) for verb, name in _CASES.items()
+        Task(name, verb, ServerSpec("echo_server"), scale.pick(50, 20), value=_microseconds)
+        for verb, name in _CASES.items()
     )
     targets = tuple(
         Target(f"{bound:.0f} times as fast as uncached", f"{task.name}, uvloop", ("uncached",), "<=", 1 / bound)
@@ -42,4 +43,4 @@ def make(scale: Scale) -> Bench:
         if task.verb.endswith(f"_{delay_ms}")
     )
     summary = "one client that reads one row through longshore pool: with --cache, and without"
-    return Bench("pool-cache", summary, "s/read", True, tasks, _CONTENDERS, targets, ("uvloop",))
+    return Bench("pool-cache", summary, "µs/read", True, tasks, _CONTENDERS, targets, ("uvloop",), quick_rounds=1)

@@ -230,7 +230,7 @@ def shop(folder: Path, server: Server, isolation: str, *, extra: str = "", code:
         f'name = "shop"\nmain = "entry.py"\n[serve]\naudit_log = "{folder.parent}/audit.jsonl"\n{extra}'
         '[[hyperdrive]]\nbinding = "DB"\norigin_connection_limit = 3\n'
     )
-    url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{server.port}/postgres?application_name=shop&sslkey=x"
+    url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{server.port}/postgres?application_name=shop&connect_timeout=9"
     with (
         launched("serve", "--port", "0", "--isolation", isolation, cwd=folder, LONGSHORE_HYPERDRIVE_DB=url) as running,
         httpx.Client(timeout=LIMIT_S, base_url=running.wait_for(r"ready on (\S+)")[1]) as client,

@@ -89,7 +89,15 @@ def test_refusals_do_not_fill_the_disk_and_are_counted() -> None:
     book.audit.refuse("bind")
     book.audit.refuse("bind")
     details = [each.detail for each in book.records[written:]]
-    assert details == ["bind (900 refusals before this one are not in the log)", "bind"]
+    assert details == ["bind (900 like it before are not in the log)", "bind"]
+
+
+def test_many_refusals_of_one_kind_do_not_hide_another() -> None:
+    book = Book()
+    for _ in range(1_000):
+        book.audit.refuse("disconnect", "AF_UNSPEC")
+    book.audit.refuse("MSG_FASTOPEN")
+    assert book.records[-1].detail == "MSG_FASTOPEN"
 
 
 def test_only_the_first_outcome_counts() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -201,3 +203,30 @@ async def test_a_dial_that_is_given_up_and_one_whose_process_is_lost() -> None:
             await dialing
         with pytest.raises(ConnectionError, match="being started again"):
             await it.pool.dial(7, "DB", f"127.0.0.1:{port}", is_declared=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
+async def test_a_pool_that_does_not_read_holds_few_descriptors_of_ours() -> None:
+    """It may be stopped, or busy for long; the connections of other workers go through this process, too."""
+    egress, pool = socket.socketpair()
+    link = PoolLink(cast("PoolDials", None))
+    link.attach(egress)
+    mine, its = socket.socketpair()
+    before, passed = len(os.listdir("/proc/self/fd")), 0
+    try:
+        error = None
+        while error is None and passed < 20_000:
+            try:
+                link.pass_client(7, "DB", its)
+            except SocketError as exc:
+                error = exc
+            else:
+                passed += 1
+        assert "does not keep up" in str(error)
+        assert len(os.listdir("/proc/self/fd")) - before < 1_500
+        assert passed >= 500
+        link.define(7, DEFINITION)  # forgotten
+    finally:
+        await link.aclose()
+        for each in (mine, its, pool):
+            each.close()

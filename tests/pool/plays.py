@@ -138,6 +138,16 @@ SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ
 SELECT lo_unlink(lo_from_bytea(0, 'large'))
 CREATE TEMP VIEW seen AS SELECT 1 AS one
 DROP VIEW seen
+SET TRANSACTION READ ONLY
+SET statement_timeout = '10min'
+SET datestyle = 'ISO, DMY'
+SET search_path = pg_temp, public
+CREATE TEMP SEQUENCE passing
+DROP SEQUENCE IF EXISTS passing
+CREATE DOMAIN pg_temp.small AS int CHECK (VALUE < 10)
+SELECT 11::pg_temp.small
+EXPLAIN (COSTS OFF) EXECUTE p(1)
+UPDATE pg_settings SET setting = 'Asia/Tokyo' WHERE name = 'TimeZone'
 """
 
 _CLOSE = (m.Close(b"S", b"s1"), m.Sync())
@@ -153,6 +163,7 @@ PLAYS = (
     _parse(b"s2", "SELECT current_setting('timezone')"),
     _parse(b"s2", "SELECT * FROM shared"),
     _parse(b"s2", "ROLLBACK"),
+    _parse(b"s2", "SELECT '01/02/2020'::date, '2020-01-01'::timestamptz = '2020-01-01 00:00+01'"),
     _parse(b"", "SELECT * FROM shared"),
     _parse(b"bad", "SELECT * FROM nowhere"),
     Play("run s1", _joined(*_run(b"s1"), m.Sync())),

@@ -118,6 +118,10 @@ class RawSession:
         parts = (each if isinstance(each, bytes) else serialize(each) for each in messages)
         self._writer.write(b"".join(parts))
 
+    async def drain(self) -> None:
+        """Wait until most of what was sent has gone."""
+        await self._writer.drain()
+
     async def frame(self) -> Frame:
         """Return the next message that answers something."""
         while True:
@@ -192,13 +196,15 @@ class RawSession:
 
 
 @asynccontextmanager
-async def session(port: int, database: str = "postgres", **settings: str) -> AsyncIterator[RawSession]:
+async def session(
+    port: int, database: str = "postgres", *, version: int = PROTOCOL_3_0, **settings: str
+) -> AsyncIterator[RawSession]:
     """Connect and log in."""
     reader, writer = await asyncio.open_connection(HOST, port)
     raw = RawSession(reader, writer, port)
     wanted = {"user": "postgres", "database": database, "application_name": "test", **settings}
     pairs = tuple((name.encode(), value.encode()) for name, value in wanted.items())
-    raw.send(serialize_startup(m.StartupMessage(pairs, PROTOCOL_3_0)))
+    raw.send(serialize_startup(m.StartupMessage(pairs, version)))
     await raw.until_ready()
     try:
         yield raw

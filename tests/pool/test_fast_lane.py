@@ -22,13 +22,14 @@ from longshore.proto.postgres.framing import Frame, frontend_reader
 from longshore.proto.postgres.serialize import serialize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PARAMETERS = {b"client_encoding": b"UTF8", b"TimeZone": b"UTC"}
 READY = m.ReadyForQuery(TransactionStatus.IDLE)
 ROW = serialize(m.DataRow((b"1", None)))
 ROWS = serialize(m.RowDescription((m.FieldDescription(b"n", 23, 1, 1, 4, -1, 0),)))
 ERROR = serialize(m.ErrorResponse(((b"S", b"ERROR"), (b"C", b"22012"), (b"M", b"division by zero"))))
+STALE = serialize(m.ErrorResponse(((b"S", b"ERROR"), (b"V", b"ERROR"), (b"C", b"0A000"), (b"M", b"cached plan"))))
 NOTICE = serialize(m.NoticeResponse(((b"S", b"NOTICE"), (b"C", b"00000"), (b"M", b"so"))))
 
 
@@ -156,8 +157,12 @@ class OneServer:
         self._seen = len(self.to_server.written)
         return [event for event in self._frames.receive_data(data) if isinstance(event, Frame)]
 
-    def state(self) -> dict[str, object]:
-        """Return what a session and a connection remember."""
+    def state(self, *, is_shortened: bool = False) -> dict[str, object]:
+        """Return what a session and a connection remember.
+
+        Args:
+            is_shortened: a Parse may have been left out; see ``Database.ran`` for what remains to be compared.
+        """
         engine, memory, statistics = self.engine, self.memory, self.statistics
         unnamed = engine.extended.unnamed
         return {
@@ -176,10 +181,11 @@ class OneServer:
             "inbox": list(engine.inbox),
             "epoch": self.shared.epoch,
             "is free": self.is_free,
-            "to server": bytes(self.to_server.written),
+            "to server": None if is_shortened else bytes(self.to_server.written),
             "to client": bytes(self.to_client.written),
             "closed": self.to_client.is_closed,
-            "counted": (statistics.transactions, statistics.queries, statistics.client_bytes, statistics.server_bytes),
+            "counted": (statistics.transactions, statistics.queries, statistics.client_bytes),
+            "heard": None if is_shortened else statistics.server_bytes,
         }
 
 
@@ -191,6 +197,12 @@ class Database:
         self._status = b"I"
         self._is_skipping = False
         self._names: list[str] = []
+        self._unnamed: bytes | None = None
+        self._is_parsed = False  # since the last Sync
+        self.ran: list[bytes] = []
+        """Queries, and each Bind, that of the unnamed statement with its text."""
+        self.parses = 0
+        """Of the unnamed statement."""
 
     def answer(self, frames: Sequence[Frame]) -> bytes:
         """Return replies."""
@@ -200,10 +212,13 @@ class Database:
         kind = chr(frame.type)
         ready = b"Z\0\0\0\x05" + self._status
         if kind == "S":
-            self._is_skipping = False
+            self._is_skipping = self._is_parsed = False
             return ready
         if self._is_skipping:
             return b""
+        if not self._note(frame):
+            self._is_skipping = True
+            return STALE
         if kind == "P" and frame.raw[5]:
             self._names.append(frame.raw[5 : frame.raw.index(0, 5)].decode())
         if kind == "Q":
@@ -222,6 +237,22 @@ class Database:
             "H": b"",
         }
         return answers[kind]
+
+    def _note(self, frame: Frame) -> bool:
+        """Note the unnamed statement; False for a Bind of one that is not there, or not as it was."""
+        kind = chr(frame.type)
+        if kind == "P" and not frame.raw[5]:
+            self._unnamed, self._is_parsed = frame.raw, True
+            self.parses += 1
+        elif kind == "Q" or (kind == "C" and frame.raw[5:] == b"S\0"):
+            self._unnamed = None
+        if kind == "B" and not frame.raw[6]:
+            if self._unnamed is None or (self._twist == "stale" and not self._is_parsed):
+                return False
+            self.ran.append(self._unnamed)
+        if kind in "BQ":
+            self.ran.append(frame.raw)
+        return True
 
     def _answer_query(self, frame: Frame) -> bytes:
         text = frame.raw[5:-1]
@@ -268,7 +299,7 @@ def _hear(rig: OneServer, reply: bytes) -> None:
 _steps = st.lists(
     st.tuples(
         st.sampled_from(BATCHES),
-        st.sampled_from(["", "", "", "error", "notice"]),
+        st.sampled_from(["", "", "", "error", "notice", "stale"]),
         st.one_of(st.just([]), st.lists(st.integers(1, 120), max_size=3)),
     ),
     min_size=1,
@@ -285,7 +316,87 @@ def test_the_lane_leaves_what_the_engine_leaves(steps: list[tuple[bytes, str, li
             database._twist = twist
             # What comes in two pieces never goes by the lane.
             _play(rig, database, batch, pieces, cut=0 if rig is fast else 1)
-        assert fast.state() == slow.state()
+        assert fast.state(is_shortened=True) == slow.state(is_shortened=True)
+        assert databases[0].ran == databases[1].ran
+
+
+UNNAMED = _run(b"", m.Parse(b"", b"SELECT $1::int", ()))
+
+
+def _parses(rig: OneServer, database: Database, times: int = 1) -> int:
+    """Run the unnamed statement; return how often it was parsed."""
+    before = database.parses
+    for _ in range(times):
+        _play(rig, database, UNNAMED, [], cut=0)
+    return database.parses - before
+
+
+def test_an_unnamed_statement_runs_five_times_for_each_parse() -> None:
+    rig, database = OneServer(), Database("")
+    assert [_parses(rig, database) for _ in range(11)] == [1, 0, 0, 0, 0] * 2 + [1]
+    assert rig.is_free
+    assert rig.to_client.written.count(serialize(m.ParseComplete())) == 11
+
+
+def _another_catalogue(rig: OneServer) -> None:
+    rig.shared.epoch += 1
+
+
+def _changing_catalogue(rig: OneServer) -> None:
+    rig.shared.changing += 1
+
+
+def _another_path(rig: OneServer) -> None:
+    rig.memory.settings = rig.engine.belongings.settings = {"search_path": "SET search_path = other"}
+
+
+@pytest.mark.parametrize("change", [_another_catalogue, _changing_catalogue, _another_path])
+def test_a_statement_is_parsed_again_when_it_may_mean_something_else(change: Callable[[OneServer], None]) -> None:
+    rig, database = OneServer(), Database("")
+    assert _parses(rig, database, 2) == 1
+    change(rig)
+    assert _parses(rig, database) == 1
+
+
+@pytest.mark.parametrize("between", [_query("SELECT 1"), _query("CREATE TABLE t (n int)"), BATCHES[11]])
+def test_a_statement_is_parsed_again_when_the_server_may_have_another_one(between: bytes) -> None:
+    rig, database = OneServer(), Database("")
+    assert _parses(rig, database, 2) == 1
+    other = _run(b"", m.Parse(b"", b"SELECT $1::text", ()))
+    _play(rig, database, other if between == BATCHES[11] else between, [], cut=0)
+    assert _parses(rig, database) == 1
+
+
+@pytest.mark.parametrize("pieces", [[], [1], [20], [1, 2, 3]])
+def test_what_fails_for_want_of_its_parse_is_sent_whole(pieces: list[int]) -> None:
+    """Somebody who does not come through the pool has changed the table: the client must not hear of it."""
+    rig, database = OneServer(), Database("")
+    assert _parses(rig, database) == 1
+    told = bytes(rig.to_client.written)
+    database._twist = "stale"
+    _play(rig, database, UNNAMED, pieces, cut=0)
+    assert database.parses == 2
+    assert rig.is_free
+    assert rig.to_client.written == told * 2
+    assert _parses(rig, Database("")) == 1, "the engine had it parsed, and not the lane"
+
+
+def test_the_end_of_the_server_is_told_where_a_parse_was_left_out() -> None:
+    rig, database = OneServer(), Database("")
+    assert _parses(rig, database) == 1
+    told = len(rig.to_client.written)
+    rig.client.data_received(UNNAMED)
+    end = serialize(m.ErrorResponse(((b"S", b"FATAL"), (b"V", b"FATAL"), (b"C", b"57P01"), (b"M", b"end"))))
+    rig.server.data_received(end)
+    assert rig.to_client.written[told:] == end
+
+
+def test_a_statement_that_a_question_of_the_pool_took_away_is_parsed_again() -> None:
+    rig, database = OneServer(), Database("")
+    _play(rig, database, _run(b"", m.Parse(b"", b"SELECT f($1)", ())), [], cut=0)
+    assert rig.shared.statistics.probes == 1
+    _play(rig, database, _run(b""), [], cut=0)
+    assert STALE not in rig.to_client.written
 
 
 @given(st.sampled_from(BATCHES), st.sampled_from(BATCHES), st.integers(0, 60))

@@ -161,6 +161,29 @@ def test_a_refused_login_rejects_at_once_when_there_is_no_other_connection() -> 
     assert play.rejected == {1: RejectReason.CANNOT_LOG_IN}
 
 
+def test_an_outage_is_waited_for_so_long_and_then_told_at_once() -> None:
+    play = Play(Rules(outage_s=10.0))
+    play.wait(1)
+    play.feed(ServerFailed(play.opening.pop(0), is_permanent=False))
+    while play.now < 10.0:
+        assert not play.rejected
+        due = play.state.deadline()
+        assert due is not None
+        play.at(due)
+        play.feed(ServerFailed(play.opening.pop(0), is_permanent=False))
+    assert play.rejected == {1: RejectReason.CANNOT_LOG_IN}
+    play.wait(2)
+    assert play.rejected[2] is RejectReason.CANNOT_LOG_IN
+    assert not play.opening
+    play.at(play.now + back_off_s(100))
+    play.wait(3)  # whose attempt finds that it is over
+    play.open_all()
+    assert 3 in play.has
+    play.give_back(3)
+    play.wait(4)
+    assert 4 in play.has
+
+
 def test_a_database_that_is_down_is_tried_less_and_less_by_one_at_a_time() -> None:
     play = Play(Rules(size=5))
     for session in range(1, 4):

@@ -26,6 +26,15 @@ T: Name = (None, "t")
         ("ALTER DATABASE d RENAME TO e", Effect.DATABASE),
         ("ALTER TABLE d RENAME TO e", Effect.NONE),
         ("SELECT currval('s')", Effect.SEQUENCE_IS_READ),
+        ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", Effect.ANYTHING),
+        ("CREATE TYPE pg_temp_3.t AS ENUM ('a')", Effect.ANYTHING),
+        ("CREATE DOMAIN pg_temp.d AS int", Effect.ANYTHING),
+        ("CREATE SEQUENCE pg_temp.s", Effect.TEMPORARY),
+        ("CREATE TEMP SEQUENCE s", Effect.TEMPORARY),
+        ("UPDATE pg_settings SET setting = 'UTC' WHERE name = 'TimeZone'", Effect.ANYTHING),
+        ("EXECUTE p", Effect.NONE),
+        ("EXPLAIN ANALYZE EXECUTE p", Effect.ANYTHING),
+        ("CREATE TABLE t AS EXECUTE p", Effect.ANYTHING),
     ],
 )
 def test_effects(text: str, effects: Effect) -> None:

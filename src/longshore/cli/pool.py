@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import os
 import resource
 import sys
@@ -17,6 +18,7 @@ from longshore.cli.log_writer import LogWriter
 from longshore.cli.pool_banner import print_banner
 from longshore.cli.pool_log import PoolLog
 from longshore.cli.serve import dropped_as_json, dropped_as_text
+from longshore.config.errors import ConfigError, Problem
 from longshore.pool.compiled import is_compiled
 from longshore.pool.standalone.control_path import default_control
 from longshore.pool.standalone.from_url import UrlOptions, settings_of_url
@@ -25,7 +27,7 @@ from longshore.pool.standalone.listeners import ListenFailed
 from longshore.pool.standalone.load import DEFAULT_FILE, Files, load_pool
 from longshore.pool.standalone.notify import sockets_of_systemd
 from longshore.pool.standalone.predecessor import TakeOverFailed
-from longshore.pool.standalone.process import PoolProcess, ProcessOptions
+from longshore.pool.standalone.process import PoolProcess, ProcessOptions, StoreFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from longshore.pool.standalone.model import PoolSettings
 
 __all__ = ["Asked", "loader", "run_pool"]
+
+_GARBAGE_OBJECTS = 20_000
+"""How many new objects make it worth while to look for cycles."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +71,16 @@ def loader(asked: Asked, variables: Mapping[str, str]) -> tuple[Callable[[], Poo
             except ValueError as exc:
                 raise CommandFailed(str(exc), USAGE) from exc
 
-        return (lambda: _with_command_line(from_url(), asked, variables)), False
+        return (lambda: _with_command_line(from_url(), asked, variables)), asked.options.users_file is not None
     file = asked.config or Path(DEFAULT_FILE)
     if asked.config is None and not file.is_file():
         hint = "try 'longshore pool postgres://user:password@host/database', or 'longshore pool init > pool.toml'"
         raise CommandFailed(f"no URL, and no {DEFAULT_FILE} here", USAGE, hint)
     if asked.options != UrlOptions(metrics=asked.options.metrics):
         raise CommandFailed(
-            "--listen, --mode, --size, --cache and --users-file go with a URL", USAGE, f"write them into {file}"
+            "--listen, --mode, --size, --cache, --cache-store and --users-file go with a URL",
+            USAGE,
+            f"write them into {file}",
         )
     return (lambda: _with_command_line(load_pool(file, variables), asked, variables)), True
 
@@ -97,8 +104,15 @@ def run_pool(asked: Asked) -> int:
         ConfigError: the configuration is wrong.
     """
     variables = dict(os.environ)
-    load, is_file = loader(asked, variables)
+    load, can_change = loader(asked, variables)
     settings = load()
+
+    def again() -> PoolSettings:
+        try:
+            return load()
+        except CommandFailed as exc:  # a users file that went bad
+            raise ConfigError([Problem(message=str(exc), hint=exc.hint)]) from exc
+
     make_loop, loop_name = best_loop()
     if not settings.is_json:
         print_banner(settings, make_console(), loop_name)
@@ -115,13 +129,22 @@ def run_pool(asked: Asked) -> int:
     with LogWriter(sys.stdout.fileno(), tell_dropped) as stream, asyncio.Runner(loop_factory=make_loop) as runner:
         sink = PoolLog(stream, is_json=settings.is_json)
 
+        _spare_collector()
+
         async def serve() -> int:
-            return await PoolProcess(settings, load if is_file else None, sink, options).run()
+            return await PoolProcess(settings, again if can_change else None, sink, options).run()
 
         try:
             return runner.run(serve())
-        except (ListenFailed, TakeOverFailed) as exc:
+        except (ListenFailed, StoreFailed, TakeOverFailed) as exc:
             raise CommandFailed(str(exc), FAILED) from exc
+
+
+def _spare_collector() -> None:
+    """Let the collector not look at what was imported, and seldom at all: connections leave no cycles behind."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
 
 
 def _raise_file_limit() -> None:

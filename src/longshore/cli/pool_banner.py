@@ -82,6 +82,8 @@ def _facts(settings: PoolSettings) -> Iterator[tuple[str, str]]:
     yield "Logins", _logins(settings)
     admins = ", ".join(sorted(settings.admin_users)) or "nobody"
     yield "Admin", f"database 'longshore', for {admins}"
+    if settings.cache_store is not None:
+        yield "Cache", f"in {settings.cache_store}, shared by all pools that use it"
     if settings.metrics is not None:
         yield "Metrics", f"http://{settings.metrics}/metrics"
     if settings.control is not None:

@@ -12,12 +12,13 @@ from longshore.cli.exit_codes import FAILED, OK
 from longshore.cli.pool import loader
 from longshore.cli.pool_banner import target_words
 from longshore.cli.words import printable
-from longshore.pool.standalone.checking import ask_all, crowded
+from longshore.pool.standalone.checking import ask_all, ask_store, crowded
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from longshore.cli.pool import Asked
+    from longshore.pool.cache.store_address import StoreAddress
     from longshore.pool.standalone.checking import Answer
 
 __all__ = ["check_pool"]
@@ -39,9 +40,20 @@ def check_pool(asked: Asked, console: Console) -> int:
     answers = asyncio.run(ask_all(settings.databases))
     for each in answers:
         console.print(_line(each))
+    store_problem = ""
+    if settings.cache_store is not None:
+        store_problem = asyncio.run(ask_store(settings.cache_store))
+        console.print(_store_line(settings.cache_store, store_problem))
     for sentence in crowded(answers):
         console.print(Text.assemble(("warning ", "bold yellow"), printable(sentence)))
-    return FAILED if any(each.problem and not each.is_skipped for each in answers) else OK
+    is_failed = store_problem or any(each.problem and not each.is_skipped for each in answers)
+    return FAILED if is_failed else OK
+
+
+def _store_line(address: StoreAddress, problem: str) -> Text:
+    if problem:
+        return Text.assemble(("failed  ", "bold red"), printable(f"cache_store  {address}: {problem}"))
+    return Text.assemble(("ok      ", "green"), printable(f"cache_store  {address}"))
 
 
 def _line(answer: Answer) -> Text:

@@ -109,6 +109,12 @@ def run(
         str | None,
         typer.Option(metavar="[RULES]", help="Cache reads: alone, or like max_age=60,swr=15 (seconds)."),
     ] = None,
+    cache_store: Annotated[
+        str | None,
+        typer.Option(
+            "--cache-store", metavar="URL", help="Keep results in a Redis that several pools share: redis://host:6379."
+        ),
+    ] = None,
     users_file: Annotated[
         str | None,
         typer.Option("--users-file", metavar="FILE", help="Who may log in; without it, all of this machine."),
@@ -154,6 +160,7 @@ def run(
         mode=mode or "transaction",
         size=size,
         cache=cache,
+        cache_store=cache_store,
         users_file=users_file,
         metrics=metrics,
     )

@@ -27,10 +27,10 @@ from longshore.config.positions import Positions
 from longshore.config.report import Report
 from longshore.pool.admin.client import AdminClient, AdminFailed
 from longshore.pool.servers.login_failed import LoginFailed
+from longshore.pool.servers.target_url import parse_target_url
 from longshore.pool.standalone.load import Files
 from longshore.pool.standalone.resolve import Fetch
 from longshore.pool.standalone.resolve_target import target_of_url
-from longshore.pool.standalone.target_url import parse_target_url
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -103,7 +104,10 @@ def _write(file: Path, text: str) -> None:
             with open(fd, "w", encoding="utf-8") as stream:
                 stream.write(text)
             if file.exists():
-                os.chmod(temporary, file.stat().st_mode & 0o770)
+                status = file.stat()
+                with contextlib.suppress(PermissionError):  # the owner may not give it away, and need not
+                    os.chown(temporary, status.st_uid, status.st_gid)
+                os.chmod(temporary, status.st_mode & 0o770)
             os.replace(temporary, file)
         except BaseException:
             os.unlink(temporary)

@@ -15,9 +15,10 @@ from longshore.core.host_syntax import join_host_port
 if TYPE_CHECKING:
     from longshore.config.shape import HyperdriveShape
 
-__all__ = ["database_binding", "private_binding"]
+__all__ = ["database_binding", "is_of_the_server", "private_binding"]
 
 _UNRESERVED: Final = frozenset(string.ascii_letters + string.digits + "-._~")
+_ESCAPE: Final = re.compile("%([0-9A-Fa-f]{2})")
 # What says how to reach the server or how to log in there is the pool's affair, and may be a secret.
 _OF_THE_SERVER: Final = re.compile(
     r"ssl|gss|krb|host|port|user|dbname|channel_binding|target_session_attrs|require|service|load_balance|connect_timeout"
@@ -67,7 +68,13 @@ def quote(text: str) -> str:
 def _of_the_client(query: str) -> list[str]:
     """Return what a driver makes something of: ``application_name``, ``options``, settings of the session."""
     parts = [part for part in query.split("&") if part]
-    return [part for part in parts if not _OF_THE_SERVER.match(part.partition("=")[0].lower())]
+    return [part for part in parts if not is_of_the_server(part)]
+
+
+def is_of_the_server(part: str) -> bool:
+    """Say whether a part of a query is for the pool, and not for the driver."""
+    name = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), part.partition("=")[0])
+    return _OF_THE_SERVER.match(name.lower()) is not None
 
 
 def _given(shape: msgspec.Struct) -> dict[str, Any]:

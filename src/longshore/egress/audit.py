@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -69,8 +70,8 @@ class Audit:
         self._write = write
         self._stamp = stamp
         self._count = 0
-        self._refusals = TokenBucket(_REFUSALS_PER_S, _REFUSALS_AT_ONCE, clock())
-        self._unwritten = 0
+        self._refusals: dict[str, TokenBucket] = {}  # by operation: many of one must not hide another
+        self._unwritten: Counter[str] = Counter()
 
     def begin(self, *, name: str, port: int, via: str, request_id: str = "", binding: str = "") -> Entry:
         """Return the entry of a new dial; nothing is written before its outcome is known.
@@ -92,12 +93,15 @@ class Audit:
             operation: what, in one word where it has one: ``"listen"``, ``"bind"``, ``"disconnect"``, ``"ioctl"``.
             detail: with what, where that is known.
 
-        Of many in a short time some are not written; the next one that is says how many.
+        Of many of one operation in a short time some are not written; the next one that is says how many.
         """
-        if self._refusals.take(self.clock()):
-            self._unwritten += 1
+        now = self.clock()
+        if operation not in self._refusals:
+            self._refusals[operation] = TokenBucket(_REFUSALS_PER_S, _REFUSALS_AT_ONCE, now)
+        if self._refusals[operation].take(now):
+            self._unwritten[operation] += 1
             return
-        unwritten, self._unwritten = self._unwritten, 0
+        unwritten = self._unwritten.pop(operation, 0)
         text = f"{operation}: {detail}" if detail else operation
         self.write(
             AuditRecord(
@@ -106,7 +110,7 @@ class Audit:
                 worker=self.worker,
                 worker_id=self.worker_id,
                 outcome="not permitted",
-                detail=f"{text} ({unwritten} refusals before this one are not in the log)" if unwritten else text,
+                detail=f"{text} ({unwritten} like it before are not in the log)" if unwritten else text,
             )
         )
 

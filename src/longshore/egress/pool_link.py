@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NoPool", "PoolDoor", "PoolLink", "is_pooled"]
 
-MAX_UNSENT_BYTES: Final = 1 << 20
-"""Of a pool process that does not read; some thousand clients."""
+MAX_UNSENT_BYTES: Final = 64 * 1024
+"""Of a pool process that does not read: a thousand clients, and a descriptor of ours for each."""
 _GONE: Final = "the pool of databases is not running: it is being started again, try once more"
 _BUSY: Final = "the pool of databases does not keep up with new connections"
 
@@ -90,7 +90,10 @@ class PoolLink:
             raise SocketError(_GONE, during="connect")
         if self._channel.unsent_bytes > MAX_UNSENT_BYTES:
             raise SocketError(_BUSY, during="connect")
-        self._channel.send_now(PoolClient(worker_id=worker_id, binding=binding), (sock.fileno(),))
+        try:
+            self._channel.send_now(PoolClient(worker_id=worker_id, binding=binding), (sock.fileno(),))
+        except OSError as exc:
+            raise SocketError(f"the host cannot make connections to databases: {exc.strerror}") from exc
 
     def define(self, worker_id: int, definition: DefineDatabase) -> None:
         """See ``PoolDoor``."""

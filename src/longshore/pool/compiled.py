@@ -34,6 +34,7 @@ __all__ = [
 MODULES: Final = (
     "longshore.pool.clients.connection",
     "longshore.pool.session.fast_lane",
+    "longshore.pool.hot.listener",
     "longshore.pool.hot.selector",
     "longshore.pool.hot.transport",
     "longshore.pool.servers.connection",

@@ -52,6 +52,10 @@ class Declared:
     def __init__(self, databases: Sequence[Database]) -> None:
         self.databases: Mapping[str, Database] = {database.name: database for database in databases}
 
+    def name(self, database: str) -> str:
+        """Return under which name a database is configured: its own, or that of every other one."""
+        return database if database in self.databases else _ANY
+
     def wanted(self, database: str, user: str) -> Wanted | None:
         """Return the pool for what a client calls a database; None: there is no such database."""
         found = self.databases.get(database) or self.databases.get(_ANY)

@@ -103,8 +103,9 @@ class _InnerSession:
         self._server = server
         server.holder = self
         self._engine = SessionEngine(self.session_id, self._pool.shared, dict(_PINNED), server.memory.parameters)
-        self._engine.client_received([Frame(each.type, serialize(each)) for each in self._messages])
+        # Attached first: a session that comes with statements keeps its connection where the mode is "session".
         self._engine.attach(server.memory)
+        self._engine.client_received([Frame(each.type, serialize(each)) for each in self._messages])
         self._go_on()
 
     def server_refused(self, reason: RejectReason, waited_s: float, error: LoginFailed | None) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from longshore.aio.tasks import spawn
 from longshore.pool.catalogue.loader import CatalogueLoader
+from longshore.pool.clients.known_starts import KnownStarts
+from longshore.pool.failures import killed
 from longshore.pool.model import Mode
 from longshore.pool.servers.dialing import DIRECT
 from longshore.pool.servers.health import HealthProbe
@@ -116,6 +118,7 @@ class Pool:
         self._is_closed = False
         self._is_passing = False
         self._held: set[ServerConnection] = set()  # clean, but a cancel may still hit them
+        self.starts = KnownStarts()
         self._logins: OrderedDict[tuple[tuple[str, str], ...], dict[bytes, bytes]] = OrderedDict()
 
     def acquire(self, waiter: Waiter, tenant: str = "") -> None:
@@ -198,7 +201,11 @@ class Pool:
         """Close every connection, whoever has it."""
         self.close_idle()
         for server in list(self._servers.values()):
-            self.discard(server)
+            if server.holder is None:
+                self.discard(server)
+            else:  # a question of the pool's own, or a login: it hears of the end when the transport does
+                server.last_error = killed()
+                server.close()
 
     @property
     def target(self) -> Target:
@@ -214,6 +221,7 @@ class Pool:
             self.shared.epoch += 1  # names may mean something else there
             self.parameters = None
             self._logins.clear()
+            self.starts.clear()
             self.close_idle()
 
     @property
@@ -290,6 +298,7 @@ class Pool:
 
     def note_login(self, settings: dict[str, str], parameters: dict[bytes, bytes]) -> None:
         """Remember it."""
+        self.starts.clear()
         self._logins[tuple(settings.items())] = dict(parameters)
         if len(self._logins) > _MAX_LOGINS:
             self._logins.popitem(last=False)
@@ -388,6 +397,7 @@ class Pool:
         self.last_error = None
         if self.parameters is None:
             self.parameters = dict(server.memory.parameters)
+            self.starts.clear()
         lifetime_s = self._state.rules.lifetime_s * random.uniform(0.9, 1.0)  # noqa: S311 - spreads reconnects
         self._feed(ServerOpened(server_id, lifetime_s))
 

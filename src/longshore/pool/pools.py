@@ -8,9 +8,11 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from longshore.pool.cache.attach import attach_cache, change_rules
+from longshore.pool.cache.attach import attach_cache, change_rules, join_cache
+from longshore.pool.cache.model import CacheRules
 from longshore.pool.cache.read_cache import ReadCache
 from longshore.pool.clients.limits import ClientLimits
+from longshore.pool.clients.starting import Starting
 from longshore.pool.declared import Declared, Wanted
 from longshore.pool.failures import disabled, no_such_database, shutting_down
 from longshore.pool.gate import Gate
@@ -44,6 +46,8 @@ class Pools:
         on_pin: is told of every pin: the pool, the session, the reason, the statement that caused it.
         limits: how many clients may come.
         read_cache: for the databases whose reads are cached; None: one in memory, of the usual size.
+        is_noting: whether what is written counts for the cache although no database here is cached: others are, that
+            share ``read_cache``.
     """
 
     def __init__(
@@ -54,11 +58,12 @@ class Pools:
         on_pin: Callable[[Pool, int, str, str], None] = lambda *_: None,
         limits: ClientLimits | None = None,
         read_cache: ReadCache | None = None,
+        is_noting: bool = False,
     ) -> None:
         self.read_cache = read_cache or ReadCache(monotonic)
         self.clients: dict[int, ClientConnection] = {}
         """Everyone who is logged in, by session."""
-        self.starting: set[object] = set()
+        self.starting = Starting()
         """Connections of those who are not."""
         self.cancels: Cancels = {}
         self.gate = Gate()
@@ -68,9 +73,11 @@ class Pools:
         """Logins that were refused, by SQLSTATE."""
         self.keys = KeyCache()
         self._declared = Declared(databases)
+        self._is_noting = is_noting
         self._dialer = dialer
         self._on_pin = on_pin
         self._pools: dict[Wanted, Pool] = {}
+        self._found: dict[tuple[str, str], Pool] = {}  # by the names that a client gave
         self._retired: list[Pool] = []  # of databases that are configured no longer; their clients may stay
         self._by_pool: Counter[Pool] = Counter()
         self._by_database: Counter[str] = Counter()
@@ -96,32 +103,46 @@ class Pools:
         """
         if self._is_closing:
             raise PoolRefused(shutting_down())
+        found = self._found.get((database, user))
+        if found is not None and database not in self.gate.disabled:
+            return found
         wanted = self._declared.wanted(database, user)
         if wanted is None:
             raise PoolRefused(no_such_database(database))
         if database in self.gate.disabled:
             raise PoolRefused(disabled(database))
         pool = self._pools.get(wanted)
-        return pool if pool is not None else self._make(wanted)
+        found = self._found[database, user] = pool if pool is not None else self._make(wanted)
+        return found
 
-    def judge_room(self, database: str, user: str) -> None:
-        """Refuse a client for whom there is no room.
+    def declared_name(self, database: str) -> str:
+        """Return the name in the configuration of what a client calls a database: perhaps ``*``."""
+        return self._declared.name(database)
+
+    def judge_crowd(self) -> None:
+        """Refuse a client of whom nothing is known when there is no room for anybody.
 
         Raises:
             PoolRefused: there is none.
         """
+        _judge(len(self.clients), self.limits.clients, "the pool")
+
+    def judge_room(self, database: str, user: str) -> None:
+        """Refuse a client for whom there is no room; others may have come since ``judge_crowd``.
+
+        Args:
+            database: as it named it.
+            user: who it is; it has proved that, as strangers are not to learn who has how many clients.
+
+        Raises:
+            PoolRefused: there is none.
+        """
+        self.judge_crowd()
         limits = self.limits
-        for count, limit, whose in (
-            (len(self.clients), limits.clients, "the pool"),
-            (self._by_database[database], limits.per_database, f'database "{database}"'),
-            (self._by_user[user], limits.per_user, f'user "{user}"'),
-        ):
-            if limit is not None and count >= limit:
-                detail = f"{whose} has {count} clients, and may have {limit}"
-                hint = "close clients that are not used, or raise the limit in the pool's configuration"
-                raise PoolRefused(
-                    error_response("FATAL", "53300", "sorry, too many clients already", detail=detail, hint=hint)
-                )
+        if limits.per_database is not None:
+            _judge(self._by_database[database], limits.per_database, f'database "{database}"')
+        if limits.per_user is not None:
+            _judge(self._by_user[user], limits.per_user, f'user "{user}"')
 
     def add_client(self, client: ClientConnection) -> None:
         """Note that somebody has logged in."""
@@ -142,6 +163,7 @@ class Pools:
         A database that is not there any more lets nobody in; who is in it may stay. No client is dropped.
         """
         self._declared = Declared(databases)
+        self._found.clear()
         former, self._pools = self._pools, {}
         for old, pool in former.items():
             wanted = self._declared.again(old)
@@ -155,6 +177,7 @@ class Pools:
             pool.set_rules(wanted.declared.rules)
             change_rules(pool, wanted.declared.cache)
             pool.mode = wanted.declared.mode
+        self._note_writes()
         self._warm_up()
 
     async def aclose(self, grace_s: float = 0.0) -> None:
@@ -166,6 +189,7 @@ class Pools:
         Cancellation: closes what is left at the next call.
         """
         self._is_closing = True
+        self.starting.close()
         if self._timer is not None:
             self._timer.cancel()
         deadline = monotonic() + grace_s
@@ -174,7 +198,7 @@ class Pools:
                 if client.is_at_rest:
                     client.end(shutting_down())
             await asyncio.sleep(_GRACE_LOOK_S)
-        for client in list(self.clients.values()):
+        for client in (*self.clients.values(), *self.starting):
             client.abort()
         await asyncio.sleep(0)
         for pool in self.pools():
@@ -201,12 +225,26 @@ class Pools:
             pool.pause()
         self._hear_of_pins(pool)
         pool.shared.on_database_wanted = self._close_idle
-        if declared.cache.is_enabled or declared.cache.is_on_request:
+        if self._has_cache:
             attach_cache(pool, self.read_cache, declared.cache, name=declared.name)
         self._pools[wanted] = pool
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
         return pool
+
+    @property
+    def _has_cache(self) -> bool:
+        """Whether a pool needs one: be it to tell those who have results of the same database of its writes."""
+        wanted = (each.cache for each in self.databases.values())
+        return self._is_noting or any(each.is_enabled or each.is_on_request for each in wanted)
+
+    def _note_writes(self) -> None:
+        """Give pools a cache that were made when there was none."""
+        bare = [each for each in self.pools() if each.shared.cache is None] if self._has_cache else ()
+        rules = {pool: wanted.declared.cache for wanted, pool in self._pools.items()}
+        for pool in bare:
+            attach_cache(pool, self.read_cache, rules.get(pool, CacheRules()), name=pool.name)
+            join_cache(pool, [each for each in self.clients.values() if each.pool is pool])
 
     def _warm_up(self) -> None:
         """Open what is to be open although nobody has asked for it."""
@@ -224,13 +262,17 @@ class Pools:
         for wanted, pool in list(self._pools.items()):
             if wanted not in fixed and self._is_unused(pool, unused_s):
                 del self._pools[wanted]
+                self._found.clear()
                 pool.close()
         for pool in [each for each in self._retired if self._is_unused(each, 0.0)]:
             self._retired.remove(pool)
             pool.close()
 
     def _is_unused(self, pool: Pool, unused_s: float) -> bool:
-        return not self._by_pool[pool] and not pool.is_busy and monotonic() >= pool.asked_at + unused_s
+        if self._by_pool[pool] or pool.is_busy:
+            return False
+        # Of a database that nobody could log in to, with a name that a client thought of, nothing is worth keeping.
+        return pool.parameters is None or monotonic() >= pool.asked_at + unused_s
 
     def _count(self, client: ClientConnection, change: int) -> None:
         for counter, key in (
@@ -247,3 +289,11 @@ class Pools:
         for pool in self.pools():
             if pool.target.database == database:
                 pool.close_idle()
+
+
+def _judge(count: int, limit: int | None, whose: str) -> None:
+    if limit is None or count < limit:
+        return
+    detail = f"{whose} has {count} clients, and may have {limit}"
+    hint = "close clients that are not used, or raise the limit in the pool's configuration"
+    raise PoolRefused(error_response("FATAL", "53300", "sorry, too many clients already", detail=detail, hint=hint))

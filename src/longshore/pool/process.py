@@ -20,6 +20,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import traceback
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from longshore.proto.ipc.frames import FrameError
 from longshore.proto.ipc.pool import (
     AddDatabases,
     AttachEgress,
+    EgressLost,
     PoolClient,
     PoolDatabase,
     PoolReady,
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["PoolProcess", "main", "run_pool"]
 
 EXIT_INTERNAL = 70
+# So many descriptors are kept for connections to servers, and for what arrives at once: one that finds no room breaks
+# the channel that it came by.
+_KEPT_DESCRIPTORS = 1_024
 # How many new objects make it worth while to look for cycles.
 _GARBAGE_OBJECTS = 20_000
 
@@ -57,10 +62,13 @@ class PoolProcess:
 
     Args:
         channel: to the host.
+        most_descriptors: a client whose descriptor is this number or higher finds no room.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, *, most_descriptors: int | None = None) -> None:
         self._channel = channel
+        self._most_descriptors = most_descriptors_of_clients() if most_descriptors is None else most_descriptors
+        self._refused_clients = 0
         self._dialer = EgressDialer()
         self._service = BindingService(self._dialer)
         self._egress: Channel | None = None
@@ -94,14 +102,14 @@ class PoolProcess:
                 self._service.add(message, listeners)
             case RemoveDatabases(worker_id=worker_id):
                 self._service.remove(worker_id)
-            case AttachEgress():
-                self._attach(socket.socket(fileno=fds.pop()))
+            case AttachEgress(number=number):
+                self._attach(number, socket.socket(fileno=fds.pop()))
             case _:
                 raise AssertionError(f"not for a pool process: {type(message).__name__}")
 
     # -- the egress process ----------------------------------------------------------------------
 
-    def _attach(self, sock: socket.socket) -> None:
+    def _attach(self, number: int, sock: socket.socket) -> None:
         if self._egress is not None:
             self._egress.close()
         self._egress = channel = Channel(sock)
@@ -112,13 +120,15 @@ class PoolProcess:
             if self._egress is channel:
                 self._egress = None
                 self._dialer.lose()
+                self._channel.send(EgressLost(number=number))
 
         channel.listen(self._on_message, on_end)
 
     def _on_message(self, message: Message, fds: list[int]) -> None:
         match message:
             case PoolClient(worker_id=worker_id, binding=binding):
-                self._service.add_client(worker_id, binding, socket.socket(fileno=fds.pop()))
+                if self._has_room(fds[0]):
+                    self._service.add_client(worker_id, binding, socket.socket(fileno=fds.pop()))
             case PoolDatabase(worker_id=worker_id, definition=definition):
                 self._service.define(worker_id, definition)
             case ServerDialed() | ServerDialFailed():
@@ -126,6 +136,26 @@ class PoolProcess:
             case _:
                 logger.error("not for an egress process to say: %s", type(message).__name__)
         close_all(fds)
+
+    def _has_room(self, fd: int) -> bool:
+        """Say whether there are descriptors left besides; a new one always has the lowest number that is free."""
+        if fd < self._most_descriptors:
+            return True
+        self._refused_clients += 1
+        if self._refused_clients.bit_count() == 1:  # 1, 2, 4, 8 …: not a line for each
+            logger.warning(
+                "too many open files: %d connections of workers were closed; raise LimitNOFILE= or ulimit -n",
+                self._refused_clients,
+            )
+        return False
+
+
+def most_descriptors_of_clients() -> int:
+    """Return the number below which the descriptors of clients have to be."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return most - min(_KEPT_DESCRIPTORS, most // 4)
 
 
 def run_pool(control: socket.socket) -> int:

@@ -109,6 +109,11 @@ def _statement(node: pb.Node, start: int = 0, end: int = 0) -> Statement:
     effects = known_effects | found.effects
     if known["kind"] is Kind.PREPARE:
         effects = Effect.PREPARED  # what it holds happens at EXECUTE
+    executes_inner = inner is not None and inner.kind is Kind.EXECUTE
+    is_temporary = found.names_temporary and Effect.TEMPORARY not in effects
+    if executes_inner or (known["kind"] is Kind.DDL and is_temporary):
+        known_effects |= Effect.ANYTHING
+        effects |= Effect.ANYTHING
     return Statement(
         start=start,
         end=end,
@@ -142,8 +147,10 @@ def _kind_of_query(kind: Kind, found: Found) -> Kind:
 
 
 def _inner(which: str, value: Any) -> pb.Node | None:
-    """Return the statement inside PREPARE, EXPLAIN, DECLARE, COPY."""
-    if which in ("prepare_stmt", "explain_stmt", "declare_cursor_stmt", "copy_stmt") and value.HasField("query"):
-        inner: pb.Node = value.query
-        return inner
-    return None
+    """Return the statement inside PREPARE, EXPLAIN, DECLARE, COPY; the EXECUTE inside CREATE TABLE AS."""
+    holds_one = which in ("prepare_stmt", "explain_stmt", "declare_cursor_stmt", "copy_stmt", "create_table_as_stmt")
+    if not holds_one or not value.HasField("query"):
+        return None
+    inner: pb.Node = value.query
+    # CREATE TABLE AS with a query is known as a whole.
+    return inner if which != "create_table_as_stmt" or inner.WhichOneof("node") == "execute_stmt" else None

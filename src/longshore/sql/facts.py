@@ -155,6 +155,13 @@ class Statement:
     values: tuple[str, ...] = ()
     """Of SET, where they are constants: one by one, as they were written."""
 
+    @property
+    def executes(self) -> str:
+        """The prepared statement that EXECUTE runs, or EXPLAIN or CREATE TABLE AS; empty: none."""
+        if self.kind is Kind.EXECUTE:
+            return self.name
+        return self.inner.name if self.inner is not None and self.inner.kind is Kind.EXECUTE else ""
+
 
 @dataclass(frozen=True, slots=True)
 class TextFacts:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Found", "walk"]
 
 _TEMPORARY: Final = "t"
+_TEMPORARY_SCHEMA: Final = "pg_temp"
+_SETTINGS_VIEW: Final = "pg_settings"
 _BUILTIN_SCHEMAS: Final = (None, "pg_catalog", "information_schema")
 _SQL_VALUES: Final = {number: name.removeprefix("SVFOP_") for name, number in pb.SQLValueFunctionOp.items()}
 # What datetime input reads as a moment that depends on the clock (manual: Special Values).
@@ -28,6 +30,7 @@ _WRITTEN: Final = {
     "MergeStmt": "relation",
     "RefreshMatViewStmt": "relation",
     "CreateStmt": "relation",
+    "CreateSeqStmt": "sequence",
     "AlterTableStmt": "relation",
     "IndexStmt": "relation",
     "ViewStmt": "view",
@@ -98,6 +101,8 @@ class Found:
     makes_table: bool = False
     has_clock_literal: bool = False
     is_opaque: bool = False
+    names_temporary: bool = False
+    """The schema of temporary objects is named, or one is made."""
 
 
 def walk(root: Any) -> Found:
@@ -203,6 +208,10 @@ def _note_sample(_: Any, found: Found) -> None:
     found.samples_rows = True
 
 
+def _note_string(message: Any, found: Found) -> None:
+    found.names_temporary |= message.sval.startswith(_TEMPORARY_SCHEMA)
+
+
 def _note_into(_: Any, found: Found) -> None:
     found.makes_table = True
 
@@ -241,8 +250,12 @@ def _note_relation(relation: Any, ctes: frozenset[str], into: set[Name], found: 
         return None
     name = (schema, relation.relname)
     into.add(name)
+    found.names_temporary |= relation.relpersistence == _TEMPORARY or (schema or "").startswith(_TEMPORARY_SCHEMA)
+    if into is found.writes and relation.relname == _SETTINGS_VIEW:
+        found.effects |= Effect.ANYTHING  # its rule calls set_config()
+        found.is_opaque = True
     # Reading a temporary table needs nothing but the connection that has it, which its making has pinned.
-    if into is found.writes and (relation.relpersistence == _TEMPORARY or schema == "pg_temp"):
+    if into is found.writes and (relation.relpersistence == _TEMPORARY or (schema or "").startswith(_TEMPORARY_SCHEMA)):
         found.effects |= Effect.TEMPORARY
     return name
 
@@ -282,6 +295,7 @@ _NOTES: Final[dict[str, Callable[[Any, Found], None]]] = {
     "RangeTableSample": _note_sample,
     "SQLValueFunction": _note_value,
     "SortBy": _note_sorting,
+    "String": _note_string,
     "SubLink": _note_sub_select,
     "TruncateStmt": _note_truncate,
     "TypeName": _note_type,

@@ -77,9 +77,10 @@ class TestHost:
 class AdminRig:
     """What the tests look at."""
 
-    def __init__(self, pools: Pools, host: TestHost, port: int) -> None:
+    def __init__(self, pools: Pools, host: TestHost, admin: AdminDoor, port: int) -> None:
         self.pools = pools
         self.host = host
+        self.admin = admin
         self.port = port
 
     def url(self, database: str, user: str = "postgres") -> str:
@@ -98,7 +99,7 @@ async def admin_on(port: int, *, size: int = 2, wait_timeout_s: float = 60.0) ->
     server = await asyncio.get_running_loop().create_server(lambda: ClientStart(door), HOST, 0)
     try:
         async with server:
-            yield AdminRig(pools, host, server.sockets[0].getsockname()[1])
+            yield AdminRig(pools, host, admin, server.sockets[0].getsockname()[1])
     finally:
         await admin.aclose()
         await pools.aclose()
@@ -143,11 +144,11 @@ async def until(client: AdminClient, command: str, column: str, value: str) -> d
 
 
 @asynccontextmanager
-async def knocking(port: int, database: str) -> AsyncIterator[RawSession]:
+async def knocking(port: int, database: str, user: str = "postgres") -> AsyncIterator[RawSession]:
     """Ask to be let in, and do not wait for it."""
     reader, writer = await asyncio.open_connection(HOST, port)
     raw = RawSession(reader, writer, port)
-    pairs = ((b"user", b"postgres"), (b"database", database.encode()))
+    pairs = ((b"user", user.encode()), (b"database", database.encode()))
     raw.send(serialize_startup(m.StartupMessage(pairs, PROTOCOL_3_0)))
     try:
         yield raw

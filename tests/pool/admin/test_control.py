@@ -26,8 +26,10 @@ from longshore.pool.admin.commands import (
     Verb,
 )
 from longshore.pool.admin.shows import SHOWS
+from longshore.pool.inner_session import InnerQueryFailed, inner_query
 from longshore.proto.postgres import messages as m
-from tests.pool.admin.rig import LIMIT_S, STATS, admin_on, asking, knocking, until, until_closed
+from longshore.proto.postgres.serialize import serialize
+from tests.pool.admin.rig import ADMIN, LIMIT_S, STATS, admin_on, asking, knocking, until, until_closed
 from tests.pool.rig import session
 
 if TYPE_CHECKING:
@@ -281,3 +283,56 @@ async def test_counts_grow_with_what_is_done(postgres_server: Server) -> None:
         assert grown["bytes_sent"] > 300
         assert grown["bytes_received"] > 75
         assert grown["xact_time"] >= grown["query_time"] > 0
+
+
+async def test_a_session_is_told_that_the_pool_ends(postgres_server: Server) -> None:
+    async with (
+        admin_on(postgres_server.port) as rig,
+        session(rig.port, database="app") as busy,
+        asking(rig) as admin,
+        asyncio.timeout(LIMIT_S),
+    ):
+        await busy.query("BEGIN")
+        pausing = asyncio.ensure_future(admin.ask("PAUSE"))
+        while not all(pool.state.is_paused for pool in rig.pools.pools()):
+            await asyncio.sleep(0.01)
+        await rig.admin.aclose()
+        with pytest.raises(AdminFailed, match="the pool is shutting down"):
+            await pausing
+        assert not rig.admin.connections
+
+
+async def test_who_does_not_read_is_asked_for_no_more(postgres_server: Server) -> None:
+    """The answers to a flood of questions would be kept otherwise, all of them."""
+    question = serialize(m.Query(b"SHOW CONFIG;" * 20))
+    async with (
+        admin_on(postgres_server.port) as rig,
+        knocking(rig.port, "longshore", ADMIN) as raw,
+        asyncio.timeout(LIMIT_S),
+    ):
+        while not rig.admin.connections:
+            await asyncio.sleep(0.01)
+        (connection,) = rig.admin.connections
+        while connection.is_writable:
+            raw.send(question)
+            await asyncio.sleep(0)
+        for _ in range(200):
+            raw.send(question)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        # What is kept is little: the answers to few questions, and the questions lie in the kernel.
+        assert connection.unsent_bytes < 1_000_000
+
+
+async def test_kill_ends_the_questions_of_the_pool_too(postgres_server: Server) -> None:
+    """Whoever waits for the answer, like everybody who logs in as one user, would wait for ever otherwise."""
+    async with admin_on(postgres_server.port) as rig, asking(rig) as admin, asyncio.timeout(LIMIT_S):
+        pool = rig.pools.find("app", "postgres")
+        question = asyncio.ensure_future(inner_query(pool, "SELECT pg_sleep(600)", ()))
+        while not pool.is_busy or not pool.servers():
+            await asyncio.sleep(0.01)
+        await admin.ask("KILL app")
+        with pytest.raises(InnerQueryFailed, match="administrator command"):
+            await question
+        await admin.ask("RESUME app")
+        assert await inner_query(pool, "SELECT 1", ()) == [(b"1",)]

@@ -98,6 +98,7 @@ def test_a_text_is_these_commands(text: str, commands: list[Command]) -> None:
         ("SET", "42601", "SET what?"),
         ("SET client_encoding = LATIN1", "22023", "UTF8 only"),
         ("SHOW POOLS; 'open", "42601", "syntax error"),
+        ("SHOW POOLS;" * 21, "54000", "more than 20 commands"),
         ("\x00", "42601", "syntax error"),
         ("x" * 5000, "42601", "…"),
     ],

@@ -59,7 +59,8 @@ def test_what_is_equal_is_shared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "mode"), [("", TlsMode.PREFER), ("sslmode=require", TlsMode.REQUIRE), ("sslmode=allow", TlsMode.PREFER)]
+    ("query", "mode"),
+    [("", TlsMode.PREFER), ("sslmode=require", TlsMode.REQUIRE), ("%73slmode=verify-ca", TlsMode.VERIFY_CA)],
 )
 def test_the_url_says_how_to_encrypt(query: str, mode: TlsMode) -> None:
     assert declared_database(declared(query)).target.tls.mode is mode
@@ -69,7 +70,14 @@ def test_the_url_says_how_to_encrypt(query: str, mode: TlsMode) -> None:
     ("url", "match"),
     [
         ("mysql://u:s3cret@h/d", "MySQL"),
-        ("postgres://u:s3cret@h/d?sslmode=yes", "sslmode is 'yes': write one of disable"),
+        ("postgres://u:s3cret@h/d?sslmode=yes", "sslmode='yes': write one of disable"),
+        ("postgres://u:s3cret@h/d?sslmod=require", "unknown parameter 'sslmod': did you mean 'sslmode'"),
+        ("postgres://u:s3cret@h/d?sslrootcert=/ca.pem", "sslrootcert=…, a file: put it into the credential store"),
+        ("postgres://u:s3cret@h/d?sslkey=/k.pem", "sslkey=…, a file"),
+        ("postgres://u:s3cret@h/d?connect_timeout=0", "connect_timeout"),
+        ("postgres://u:s3cret@h/d?host=/run/postgresql", "one host"),
+        ("postgres://u:s3cret@h/d?hostaddr=10.0.0.1", "unknown parameter 'hostaddr'"),
+        ("postgres://u:s3cret@h,h2/d", "one host"),
         ("nonsense", "no URL"),
         ("postgres://u:s3cret@h:x/d", "wrong host or port"),
     ],

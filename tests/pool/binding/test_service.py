@@ -18,6 +18,7 @@ from longshore.proto.ipc.pool import AddDatabases, DefineDatabase, PooledDatabas
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from longshore.pool.pool import Pool
     from tests.server_process import Server
 
 
@@ -46,7 +47,8 @@ class Rig:
         return f"postgresql://{user}:x@127.0.0.1:{self.port}/{database}"
 
     def add(self, worker_id: int, *, worker: str = "shop", rules: str = "", url: str = "", **fields: object) -> None:
-        database = PooledDatabase(binding="DB", connection_string=url or self.url(), is_cached=False, **fields)  # type: ignore[arg-type]
+        fields = {"is_cached": False, **fields}
+        database = PooledDatabase(binding="DB", connection_string=url or self.url(), **fields)  # type: ignore[arg-type]
         listener = socket.create_server(("127.0.0.1", 0))
         self.ports[worker_id] = listener.getsockname()[1]
         token = f"token-{worker_id}"
@@ -164,7 +166,7 @@ async def test_what_a_worker_names_is_of_that_worker_and_its_rules(postgres_serv
             await connection.close()
         assert [(asked[0], asked[3]) for asked in it.dialer.asked] == [(1, False), (3, False)]
         it.define(1, handle, "postgres://u:p@h/d?sslmode=odd")
-        with pytest.raises(asyncpg.PostgresError, match="sslmode is 'odd'"):
+        with pytest.raises(asyncpg.PostgresError, match="sslmode='odd'"):
             await it.connect(1, user=handle, database="template1")
 
 
@@ -216,3 +218,41 @@ async def test_a_private_connection_is_let_in_by_the_token_alone(postgres_server
         it.service.add_client(9, "DB", its)
         with mine:
             assert mine.recv(1) == b"", "nobody knows that worker"
+
+
+async def test_results_are_of_one_worker_and_writes_are_for_all(postgres_server: Server) -> None:
+    maker = await asyncpg.connect(Rig(postgres_server).url())
+    await maker.execute("drop table if exists kept_by_worker; create table kept_by_worker as select 1 as v")
+    await maker.close()
+    async with rig(postgres_server) as it:
+        it.add(1, is_cached=True)
+        it.add(2, is_cached=True)
+        it.add(3, worker="other", is_cached=True)
+        shop, again, other = [await it.connect(worker_id) for worker_id in (1, 2, 3)]
+        (pool,) = [pool for pools in it.service.pools() for pool in pools.pools()]
+
+        async def read(connection: asyncpg.Connection, reason: str) -> int:
+            pool.statistics.cache.clear()
+            found = await connection.fetch("select v from kept_by_worker")
+            assert +pool.statistics.cache == {reason: 1}
+            return int(found[0]["v"])
+
+        await known(pool)
+        for connection in (shop, again, other):  # the first time of each session its Parse is part of it
+            await connection.fetch("select v from kept_by_worker")
+        await shop.execute("update kept_by_worker set v = v")
+        assert await read(shop, "miss") == 1
+        assert await read(other, "miss") == 1, "what another worker was told is not for it"
+        assert await read(again, "hit") == await read(other, "hit") == 1
+        await other.execute("update kept_by_worker set v = 2")
+        assert await read(again, "miss") == 2
+        await again.execute("update kept_by_worker set v = 3")
+        assert await read(other, "miss") == 3
+        for connection in (shop, again, other):
+            await connection.close()
+
+
+async def known(pool: Pool) -> None:
+    """Wait until the catalogue of a database is known."""
+    while pool.shared.known_catalogue() is None:
+        await asyncio.sleep(0.01)

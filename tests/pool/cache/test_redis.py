@@ -11,6 +11,7 @@ from redis import asyncio as redis
 
 from longshore.pool.cache.model import CacheRules
 from longshore.pool.cache.redis_store import RedisStore
+from longshore.pool.cache.store_address import parse_store
 from longshore.proto.postgres import messages as m
 from tests.pool.cache.gate import Gate, gate_to
 from tests.pool.cache.rig import CacheRig, cached_pool, rows, session
@@ -34,7 +35,7 @@ async def redis_pool(
     knows_tables: bool = True,
 ) -> AsyncIterator[CacheRig]:
     """A pool whose results are in Redis."""
-    store = RedisStore(f"redis://127.0.0.1:{redis_port}", monotonic, timeout_s=timeout_s)
+    store = RedisStore(parse_store(f"redis://127.0.0.1:{redis_port}"), monotonic, timeout_s=timeout_s)
     try:
         async with cached_pool(postgres_port, remote=store, rules=rules, knows_tables=knows_tables) as rig:
             yield rig
@@ -158,3 +159,38 @@ async def test_results_end_by_their_time(postgres_server: Server, redis_server: 
                 while not await is_gone():
                     pass
             assert await rows(client, READ) == [b"2"]
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("redis://cache.internal", "redis://cache.internal"),
+        ("rediss://u:secret@[::1]:6380/3", "rediss://[::1]:6380/3"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+    ],
+)
+def test_the_address_of_a_store_has_no_password(url: str, name: str) -> None:
+    address = parse_store(url)
+    assert str(address) == name
+    assert "secret" not in repr(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "cache.internal:6379",
+        "http://secret",
+        "redis://",
+        "redis://:secret@h:99999",
+        "redis://h/secret",
+        "unix://",
+        "redis://h?secret=1",
+    ],
+)
+def test_what_is_no_address_of_a_store(url: str) -> None:
+    with pytest.raises(ValueError, match="write redis://") as caught:
+        parse_store(url)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ValueError, match="keep one"):
+        parse_store("redis://:a@h", "b")

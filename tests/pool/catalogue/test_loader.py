@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from longshore.pool.admin.show_stats import cache_lines
 from longshore.pool.catalogue import loader as loader_module
 from longshore.pool.catalogue import reader as reader_module
+from longshore.pool.inspection.inspect import snapshot
 from tests.pool.catalogue.picture import read_catalogue
 from tests.pool.catalogue.schema import make_database
 from tests.pool.catalogue.waiting import until_idle, until_known
@@ -173,6 +175,8 @@ async def test_without_an_answer_there_is_none_and_the_reason_is_told(
                 await asyncio.sleep(0.005)
         assert "pg_nothing" in rig.pool.catalogue.failure or "cannot be read" in rig.pool.catalogue.failure
         assert rig.pool.shared.catalogue is None
+        shown = [line.info.catalogue_error for line in cache_lines(snapshot(rig.pools).caches)]
+        assert set(shown) == {rig.pool.catalogue.failure}
         assert [rig.pool.catalogue.failure in record.getMessage() for record in caplog.records] == [True]
         assert await one.value("SELECT 2") == "2"
         monkeypatch.undo()

@@ -168,6 +168,7 @@ async def test_a_change_whose_client_died_outdates_the_catalogue(postgres_server
         await until_known(rig)
         catalogue = rig.pool.shared.catalogue
         async with session(rig.port, database) as two:
+            await two.query("SELECT 1")  # so that there is a server connection for it
             two.send(b"Q" + (len(LOCKING) + 5).to_bytes(4, "big") + LOCKING.encode() + b"\0")
             two.abort()
         async with asyncio.timeout(LIMIT_S):

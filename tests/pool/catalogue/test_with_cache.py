@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from longshore.pool.cache.model import Reason
+from longshore.proto.postgres import messages as m
 from tests.pool.cache.rig import cached_pool
 from tests.pool.catalogue.schema import SCHEMA, make_database
 from tests.pool.catalogue.test_truth import READS, ROWS, WRITES, rows
@@ -33,6 +35,11 @@ CHANGES = [
     "CALL proceeds()",
     "PREPARE w AS INSERT INTO plain VALUES (50, 'p')",
     "EXECUTE w",
+    "DELETE FROM plain WHERE id = 50",
+    "EXPLAIN ANALYZE EXECUTE w",
+    "SET standard_conforming_strings = off",
+    r"SELECT '\''; DELETE FROM plain; --'",
+    "RESET standard_conforming_strings",
     "CREATE TEMP TABLE mine (id int)",
     "INSERT INTO mine SELECT id FROM users",
     "DROP TABLE mine",
@@ -94,3 +101,35 @@ async def test_transactions_between_reads(postgres_server: Server, seed: int) ->
                     await rows(reader, dice.choice(READS))
             await writer.query(dice.choice(["COMMIT", "ROLLBACK"]))
             await compare(reader, direct, repr(writes))
+
+
+async def test_a_write_that_waits_for_ddl_does_what_that_has_made_of_it(postgres_server: Server) -> None:
+    """When it was sent nothing but ``plain`` was written by it; then it got a trigger."""
+    async with (
+        cached_pool(postgres_server.port, size=4, database=DATABASE, knows_tables=False) as rig,
+        session(postgres_server.port, DATABASE) as direct,
+        session(rig.port, DATABASE) as changer,
+        session(rig.port, DATABASE) as writer,
+        session(rig.port, DATABASE) as reader,
+    ):
+        await direct.query("DROP TABLE IF EXISTS ground, echo; CREATE TABLE ground (v int); CREATE TABLE echo (v int)")
+        await direct.query("INSERT INTO ground VALUES (0); INSERT INTO echo VALUES (0)")
+        body = "BEGIN UPDATE echo SET v = NEW.v; RETURN NEW; END"
+        await direct.query(f"CREATE OR REPLACE FUNCTION echoes() RETURNS trigger LANGUAGE plpgsql AS '{body}'")
+        rig.pool.shared.epoch += 1
+        await until_known(rig)
+        before = await rows(direct, "SELECT v FROM echo")
+        await changer.query("BEGIN")
+        await changer.query("CREATE TRIGGER t AFTER UPDATE ON ground FOR EACH ROW EXECUTE FUNCTION echoes()")
+        await writer.query("BEGIN")
+        writer.send(m.Query(b"UPDATE ground SET v = 7"))
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'ground'::regclass"
+        async with asyncio.timeout(20):
+            while not (await rows(direct, waits))[0].endswith(b"1"):
+                await asyncio.sleep(0.01)
+        await changer.query("COMMIT")
+        await writer.until_ready()
+        await until_known(rig)
+        assert await rows(reader, "SELECT v FROM echo") == before
+        await writer.query("COMMIT")
+        assert await rows(reader, "SELECT v FROM echo") != before

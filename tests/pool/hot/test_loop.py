@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import resource
 import socket
 import ssl
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -330,3 +333,98 @@ def test_the_fastest_loop_is_this_one() -> None:
     loop = new_event_loop()
     assert isinstance(loop, HotEventLoop)
     loop.close()
+
+
+def test_a_listener_goes_on_when_there_are_descriptors_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    complaints: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr("longshore.pool.hot.loop._PAUSE_S", 0.01)
+        server = await asyncio.start_server(_echo, HOST, 0)
+        async with server:
+            address = server.sockets[0].getsockname()
+            loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+            _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            client = socket.create_connection(address)
+            client.setblocking(False)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, most))
+            try:
+                while not complaints:
+                    await asyncio.sleep(0)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+            await loop.sock_sendall(client, b"hello")
+            assert await loop.sock_recv(client, 5) == b"hello"
+            client.close()
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        run(main)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert complaints
+
+
+def test_a_protocol_that_fails_at_its_end_is_told_of_and_let_go() -> None:
+    complaints: list[str] = []
+
+    class Failing(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            raise ValueError("at the end")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(str(context["exception"])))
+        near, far = socket.socketpair()
+        with far:
+            transport, protocol = await loop.create_connection(Failing, sock=near)
+            gone = weakref.ref(protocol)
+            del protocol
+            transport.close()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert near.fileno() == -1
+            assert gone() is None
+
+    gc.disable()
+    try:
+        run(main)
+    finally:
+        gc.enable()
+    assert complaints == ["at the end"]
+
+
+@pytest.mark.parametrize("is_tcp", [False, True])
+def test_a_socket_that_somebody_else_accepted_is_served(is_tcp: bool) -> None:
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+            peers.append(transport.get_extra_info("peername"))
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(data)  # type: ignore[attr-defined]  # of HotTransport
+
+    peers: list[object] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, HotEventLoop)
+        near, far = socket.socketpair()
+        if is_tcp:
+            far.close()
+            near.close()
+            with socket.create_server((HOST, 0)) as listener:
+                far = socket.create_connection(listener.getsockname())
+                near, _ = listener.accept()
+        near.setblocking(False)
+        far.setblocking(False)
+        loop.adopt(near, Echo)
+        assert peers == [far.getsockname()]
+        await loop.sock_sendall(far, b"hello")
+        assert await loop.sock_recv(far, 5) == b"hello"
+        far.close()
+        while near.fileno() >= 0:
+            await asyncio.sleep(0)
+
+    run(main)

@@ -113,15 +113,21 @@ class Refused(Exception):
         self.error = error
 
 
+async def _open_unix(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_unix_connection(path)
+
+
 class Knock:
     """One client that logs in.
 
     Args:
         port: of the pool.
+        path: of a Unix socket instead.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, path: str | None = None) -> None:
         self._port = port
+        self._path = path
         self._frames = backend_reader(max_whole_bytes=1 << 26)
         self._waiting: list[Frame] = []
         self.asked: list[type] = []
@@ -130,7 +136,8 @@ class Knock:
         self.key = m.BackendKeyData(0, b"")
 
     async def __aenter__(self) -> Self:
-        self.reader, self.writer = await asyncio.open_connection(HOST, self._port)
+        opened = asyncio.open_connection(HOST, self._port) if self._path is None else _open_unix(self._path)
+        self.reader, self.writer = await opened
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

@@ -34,7 +34,7 @@ class _Tls:
         (("::1", 1, 0, 0), True),
         (("::ffff:127.0.0.1", 1, 0, 0), True),
         ("", True),
-        (None, True),
+        (None, False),
         (("10.0.0.1", 1), False),
         (("0.0.0.0", 1), False),
         (("::ffff:10.0.0.1", 1, 0, 0), False),

@@ -181,6 +181,20 @@ async def test_prefer_goes_on_without_tls_when_it_is_not_welcome_with_it(login_s
         assert await ask(server, IS_ENCRYPTED) == "f"
 
 
+async def test_prefer_does_not_try_again_where_nobody_is() -> None:
+    """Every attempt is a line of the audit log, and one of the refusals that a worker may have."""
+    asked = []
+
+    class Nobody(dialing.DirectServerDialer):
+        async def dial(self, host: str, port: int) -> object:  # type: ignore[override]
+            asked.append((host, port))
+            raise ConnectionRefusedError("nobody is there")
+
+    with pytest.raises(LoginFailed, match="nobody is there"):
+        await open_server(1, target(1, "u"), lambda _: None, keys=KeyCache(), dialer=Nobody())  # type: ignore[arg-type]
+    assert asked == [(HOST, 1)]
+
+
 async def test_the_name_in_the_certificate(
     login_server: Server, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:

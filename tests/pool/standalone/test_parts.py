@@ -8,7 +8,7 @@ import os
 import socket
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ from longshore.pool.model import Database
 from longshore.pool.pools import Pools
 from longshore.pool.servers.target import Target
 from longshore.pool.slots.model import Rules
-from longshore.pool.standalone import events, watch
+from longshore.pool.standalone import events, link, watch
 from longshore.pool.standalone.checking import Answer, crowded
 from longshore.pool.standalone.control_path import default_control
 from longshore.pool.standalone.figures import Totals, figures, totals
@@ -33,6 +33,7 @@ from longshore.pool.standalone.listeners import ListenFailed, open_all, open_uni
 from longshore.pool.standalone.model import PoolSettings
 from longshore.pool.standalone.notify import notify, sockets_of_systemd
 from longshore.pool.standalone.packed_secret import pack_secret, unpack_secret
+from longshore.pool.standalone.predecessor import Predecessor, TakeOverFailed
 from longshore.pool.statistics import Statistics
 from longshore.proto.postgres.auth import Md5Hash, PlainPassword
 from longshore.proto.postgres.scram import ScramKeys
@@ -41,6 +42,8 @@ from tests.server_process import HOST, free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from longshore.pool.standalone.process import PoolProcess
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECRETS = st.one_of(
@@ -125,6 +128,34 @@ async def test_a_pin_is_told_once_for_each_reason_and_statement() -> None:
     await pools.aclose()
 
 
+@pytest.mark.usefixtures("hasty")
+async def test_of_pools_that_are_gone_nothing_is_kept() -> None:
+    """With the database ``*``, clients choose the names; and a client chooses how long a statement is."""
+    told: list[events.PoolEvent] = []
+    looking = watch.Watch(told.append)
+    pools = Pools([Database(name="*", target=Target(host=HOST, port=free_port(), user="u", database=""))])
+    looking.begin(pools)
+    pool = pools.find("any", "u")
+    looking.pinned(pool, 7, "lock", "SELECT 'x'" * 100_000, "ann")
+    assert isinstance(told[0], events.Pinned)
+    assert len(told[0].statement) < 2_000
+    asking = asyncio.ensure_future(inner_query(pool, "SELECT 1", ()))
+    async with asyncio.timeout(20):
+        while not any(isinstance(each, events.ServerLoginFailed) for each in told):
+            await asyncio.sleep(0.001)
+        assert looking.remembered
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        while pool.is_busy:
+            await asyncio.sleep(0.001)
+        pools.drop_unused(0.0)
+        while looking.remembered:
+            await asyncio.sleep(0.001)
+    looking.close()
+    await pools.aclose()
+
+
 def test_events_for_people_and_for_machines() -> None:
     statement = "SELECT 1,\n" + "  2, " * 100
     pinned = events.Pinned("shop", "ann", 7, "advisory lock", statement)
@@ -191,6 +222,17 @@ def test_the_same_account_is_recognized() -> None:
     one, other = socket.socketpair()
     with one, other:
         assert is_same_account(one)
+
+
+async def test_who_would_hand_over_clients_must_be_of_the_same_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever listens at the path says who the clients are: in a folder of all, that could be anybody."""
+    path = tmp_path / "control.sock"
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(link, "_ROOT", 4712)
+    with open_unix(path, 0o666), pytest.raises(TakeOverFailed, match="is another account's; set 'control'"):
+        await Predecessor.meet(path, cast("PoolProcess", None))
 
 
 def test_a_unix_socket_of_nobody_is_replaced_and_others_are_not(tmp_path: Path) -> None:

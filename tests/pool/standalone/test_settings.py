@@ -9,11 +9,11 @@ import pytest
 from longshore.config.errors import ConfigError
 from longshore.pool.model import Mode
 from longshore.pool.servers.target import TlsMode
+from longshore.pool.servers.target_url import parse_target_url
 from longshore.pool.standalone.example import example_text
 from longshore.pool.standalone.from_url import UrlOptions, parse_cache_rules, settings_of_url
 from longshore.pool.standalone.listen import Listen, parse_listen
 from longshore.pool.standalone.load import Files, load_pool
-from longshore.pool.standalone.target_url import parse_target_url
 from longshore.proto.postgres.scram import make_verifier
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def test_every_key_of_the_example_is_known(tmp_path: Path) -> None:
         is_key = is_key and plain.split(" = ")[0] not in ("port", "more_hosts", "database", "user", "minimum_version")
         lines.append(plain if is_key and not plain.startswith('mode = "require') else line)
     text = "\n".join(lines).replace("cache = {", "cache = {", 1)
-    settings = load(tmp_path, text)
+    settings = load(tmp_path, text, CACHE_PASSWORD="hidden")
     assert settings.max_clients == 10_000
     assert settings.admin_users == {"postgres"}
     assert settings.auth_query is not None
@@ -134,6 +134,8 @@ def test_a_wildcard_leaves_database_and_account_to_the_client(tmp_path: Path) ->
         (f"[pool]\nauth_database = 'other'\n{SHOP}", "pool.auth_database: there is no [databases.other]"),
         (f"[pool]\nauth = 'md5'\n{SHOP}", "pool.auth: there is no list of users"),
         (f"[pool]\nauth = 'cert'\n{SHOP}", "needs [tls] with client_ca"),
+        (f"{SHOP}lifetime_s = 0.1\n", "pool.toml:3: databases.shop.lifetime_s: expected"),
+        (f"[pool]\nusers_file = '.'\n{SHOP}", "cannot be read: Is a directory"),
         (f"{SHOP}size = 0\n", "pool.toml:3: databases.shop.size: expected a whole number from 1"),
         (f"{SHOP}size = 2\nmin_idle = 3\n", "databases.shop.min_idle: 3 is more than size = 2"),
         (f"{SHOP}mode = 'transactions'\n", "did you mean 'transaction'?"),
@@ -245,3 +247,16 @@ def test_rules_of_the_cache_on_the_command_line() -> None:
     for wrong, said in (("max_ag=3", "did you mean 'max_age'"), ("max_age", "no number"), ("max_age=0", "no number")):
         with pytest.raises(ValueError, match=said):
             parse_cache_rules(wrong)
+
+
+def test_a_store_of_the_read_cache(tmp_path: Path) -> None:
+    lines = '[pool]\ncache_store = "redis://u@cache:6379/1"\ncache_store_secret = "CACHE_PASSWORD"\n'
+    database = '[databases.shop]\nurl = "postgres://u:p@h/shop"\n'
+    store = load(tmp_path, lines + database, CACHE_PASSWORD="hidden").cache_store
+    assert store is not None
+    assert (store.name, store.password) == ("redis://cache:6379/1", "hidden")
+    assert "hidden" not in repr(store)
+    (missing,) = problems(tmp_path, lines + database)
+    assert "CACHE_PASSWORD" in missing
+    (alone,) = problems(tmp_path, '[pool]\ncache_store_secret = "X"\n' + database)
+    assert "without cache_store" in alone

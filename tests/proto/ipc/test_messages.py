@@ -34,6 +34,7 @@ SAMPLES = {
     msgspec.Raw: msgspec.Raw(msgspec.json.encode(CONFIG)),
     tuple[str, int]: ("::1", 70),
     dict[str, str]: {"LANG": "C"},
+    dict[str, Any]: {"user": "text", "settings": [["a", "b"]], "is_idle": True},
     tuple[str, ...]: ("fetch", "scheduled"),
     tuple[SourceFrame, ...]: (FRAME,),
     ErrorReport: REPORT,

@@ -30,6 +30,7 @@ from longshore.pool.admin.rules import changed, rule_items
 from longshore.pool.admin.session import Result
 from longshore.pool.admin.shows import SHOWS, View, show
 from longshore.pool.admin.values import Field, Type
+from longshore.pool.cache.attach import clear_cache
 from longshore.pool.failures import killed
 from longshore.pool.inspection.inspect import snapshot
 
@@ -90,18 +91,18 @@ class Admin:
             case Control(verb, database):
                 await self._control(verb, database)
                 return Result(verb.value)
+            case ClearCache(database):
+                for pool in self._of(database):
+                    if pool.shared.cache is not None:
+                        await clear_cache(pool.shared.cache)
+                return Result("CLEAR CACHE")
             case _:
                 return self._order(command)
 
-    def _order(self, command: KillClient | ClearCache | Set | Reload | Shutdown) -> Result:
+    def _order(self, command: KillClient | Set | Reload | Shutdown) -> Result:
         match command:
             case KillClient(client_id):
                 return self._kill_client(client_id)
-            case ClearCache(database):
-                for pool in self._of(database):
-                    if (cache := pool.shared.cache) is not None:
-                        cache.versions.bump(None)
-                return Result("CLEAR CACHE")
             case Set(key, value):
                 self._pools.reload(changed(tuple(self._pools.databases.values()), key, value))
                 return Result("SET")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 from collections import deque
@@ -15,6 +16,7 @@ from longshore.pool.admin.commands import AdminError, Command
 from longshore.pool.admin.session import AdminSession, Result
 from longshore.pool.admin.shows import SHOWS
 from longshore.pool.admin.small_talk import PARAMETERS
+from longshore.pool.failures import shutting_down
 from longshore.proto.postgres.backend_messages import BackendKeyData, ParameterStatus, ReadyForQuery
 from longshore.proto.postgres.constants import TransactionStatus
 from longshore.proto.postgres.errors import error_response, violation_response
@@ -35,6 +37,8 @@ __all__ = ["AdminConnection", "AdminDoor"]
 
 _MAX_UNDONE: Final = 100
 """So many messages may wait for the one that is worked on."""
+_GOOD_BYE_S: Final = 1.0
+"""So long may a client take to read that the pool ends."""
 _PID_BASE: Final = 0x20000000
 """No process id of a client of a pool begins like this."""
 _ids = itertools.count(1)
@@ -84,10 +88,15 @@ class AdminDoor:
         self._cancels.pop(connection.key, None)
 
     async def aclose(self) -> None:
-        """End every connection.
+        """End every connection; who does not take the word is cut off.
 
         Cancellation: safe.
         """
+        for connection in list(self.connections):
+            connection.end(shutting_down())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GOOD_BYE_S):
+                await self._is_empty.wait()
         for connection in list(self.connections):
             connection.abort()
         await self._is_empty.wait()
@@ -115,6 +124,8 @@ class AdminConnection(asyncio.Protocol):
         self._worker: asyncio.Task[None] | None = None
         self._command: asyncio.Task[Result] | None = None
         self._is_closed = False
+        self._can_write = asyncio.Event()
+        self._can_write.set()
 
     def take_over(self, rest: bytes) -> None:
         """Go on where the authentication ended.
@@ -142,7 +153,7 @@ class AdminConnection(asyncio.Protocol):
         try:
             events = self._reader.receive_data(data)
         except ProtocolViolation as exc:
-            self._end(violation_response(exc))
+            self.end(violation_response(exc))
             return
         for event in events:
             self._take(event)
@@ -154,11 +165,30 @@ class AdminConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is still to be done."""
         self._is_closed = True
+        self._can_write.set()
         self._undone.clear()
         if self._worker is None:
             self._door.remove(self)
         elif self._command is not None:
             self._command.cancel()
+
+    def pause_writing(self) -> None:
+        """Do nothing more until the client takes what it asked for."""
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._can_write.set()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the client takes what it asked for."""
+        return self._can_write.is_set()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of that is kept here."""
+        return self._transport.get_write_buffer_size()
 
     def abort(self) -> None:
         """End it without a word."""
@@ -176,7 +206,7 @@ class AdminConnection(asyncio.Protocol):
         if isinstance(event, Frame):
             self._undone.append(event)
         else:
-            self._end(error_response("FATAL", "54000", "a message for the admin database is not that long"))
+            self.end(error_response("FATAL", "54000", "a message for the admin database is not that long"))
 
     async def _work(self) -> None:
         """Do what was asked, one after the other.
@@ -188,8 +218,11 @@ class AdminConnection(asyncio.Protocol):
             await session.handle(self._undone.popleft())
             if not self._is_closed:
                 self._transport.write(b"".join(session.to_client))
-                self._transport.resume_reading()
+                session.to_client.clear()
+                await self._can_write.wait()
             session.to_client.clear()
+            if not self._is_closed:
+                self._transport.resume_reading()
 
     def _worked(self, worker: asyncio.Task[None]) -> None:
         self._worker = None
@@ -197,7 +230,7 @@ class AdminConnection(asyncio.Protocol):
             self._door.remove(self)
         if worker.cancelled() or worker.exception() is not None:
             self._report(worker)
-            self._end(error_response("FATAL", "XX000", "this is a defect of Longshore", hint="its log says more"))
+            self.end(error_response("FATAL", "XX000", "this is a defect of Longshore", hint="its log says more"))
         elif self._session.is_ended:
             self._transport.close()
         elif self._undone:  # it came at the last moment
@@ -219,7 +252,8 @@ class AdminConnection(asyncio.Protocol):
         finally:
             self._command = None
 
-    def _end(self, error: ErrorResponse) -> None:
+    def end(self, error: ErrorResponse) -> None:
+        """Say why, and close."""
         self._undone.clear()
         self._session.is_ended = True
         if not self._is_closed:

@@ -42,6 +42,8 @@ _TOKEN: Final = re.compile(
 )
 _HINT: Final = "SHOW HELP lists the commands"
 _END: Final = ";"
+_MAX_COMMANDS: Final = 20
+"""In one text: the answers to all of them are kept until the last one is done."""
 _TRANSACTION: Final = {
     "BEGIN": "BEGIN",
     "START": "START TRANSACTION",
@@ -83,6 +85,10 @@ def parse(text: str, tables: Container[str]) -> list[Command]:
         if token.key != _END:
             words.append(token)
         elif words:
+            if len(commands) >= _MAX_COMMANDS:
+                raise AdminError(
+                    "54000", f"more than {_MAX_COMMANDS} commands at once", "send them one after the other"
+                )
             commands.append(_command(words, tables))
             words = []
     return commands

@@ -202,6 +202,12 @@ CACHE: Final[Table[CacheLine]] = Table(
             "So much longer is it given while one session fetches the new one.",
             lambda c: c.info.rules.stale_while_revalidate_s,
         ),
+        Column(
+            "catalogue_error",
+            _TEXT,
+            "Why the catalogue cannot be read; until it can, nothing is kept.",
+            lambda c: c.info.catalogue_error,
+        ),
     ),
 )
 

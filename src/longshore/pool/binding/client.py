@@ -17,7 +17,7 @@ from longshore.pool.clients.method import ClientMethod
 from longshore.pool.clients.start import ClientStart
 from longshore.pool.pools import Pools
 from longshore.pool.refusals import PoolRefused
-from longshore.proto.ipc.pool import HANDLE_PREFIX
+from longshore.proto.ipc.pool import HANDLE_PREFIX, is_handle
 from longshore.proto.postgres.auth import PlainPassword, Secret
 from longshore.proto.postgres.errors import error_response
 from longshore.proto.postgres.scram import make_verifier
@@ -36,12 +36,13 @@ MAX_HANDLES: Final = 4_096
 """User names that one binding of one worker process may have; the one that was named first is forgotten first."""
 LOGIN_TIMEOUT_S: Final = 15.0
 _PATIENCE_S: Final = 2.0
+_FEW: Final = 64
 _ITERATIONS: Final = 4_096
 """Fewer would do for 256 random bits, but some clients refuse to log in with fewer (RFC 7677)."""
 _SALT_BYTES: Final = 16
 logger = logging.getLogger("longshore.pool")
 
-_USER: Final = re.compile(b"user\\0(" + HANDLE_PREFIX.encode() + b"[0-9a-f]+)\\0")
+_USER: Final = re.compile(b"user\\0(" + HANDLE_PREFIX.encode() + b"[0-9a-f]{16,64})\\0")
 
 
 class BindingPools(Pools):
@@ -74,12 +75,12 @@ class BindingPools(Pools):
 
     def find(self, database: str, user: str) -> Pool:
         """Return the pool for a client; see ``Pools.find``."""
-        is_wrong = self._handles.get(user, "") or (user.startswith(HANDLE_PREFIX) and user not in self._handles)
+        is_wrong = self._handles.get(user, "") or (is_handle(user) and user not in self._handles)
         found = None if is_wrong else self._find(user)
         if found is None:
             raise PoolRefused(self._refusal(user))
         pools, target = found
-        if user != target.user and not user.startswith(HANDLE_PREFIX):
+        if user != target.user and not is_handle(user):
             hint = "connect with the connection_string of the binding"
             raise PoolRefused(error_response("FATAL", "28000", f'role "{user}" is not that of the binding', hint=hint))
         if database != target.database:
@@ -88,8 +89,10 @@ class BindingPools(Pools):
         return pools.find(database, target.user)
 
     def _refusal(self, user: str) -> ErrorResponse:
-        if user.startswith(HANDLE_PREFIX):
-            reason = self._handles.get(user, "what this user name stands for is not known (any more)")
+        if reason := self._handles.get(user, ""):
+            hint = "mend what was given to get() of the binding"
+        elif is_handle(user):
+            reason = "what this user name stands for is not known (any more)"
             hint = "call get() of the binding for each request; it costs nothing"
         else:
             reason = "the database of this binding cannot be used: its configuration is wrong"
@@ -146,6 +149,7 @@ class BindingDoor:
         )
         """For connections to a port of the loopback interface, where anybody can connect to."""
         self._transports: set[asyncio.BaseTransport] = set()
+        self._worth_counting = _FEW
         self._waiting: dict[str, list[Callable[[], None]]] = {}
 
     def _refused(self, login: RefusedLogin) -> None:
@@ -174,9 +178,16 @@ class BindingDoor:
         self._transports = {each for each in self._transports if not each.is_closing()}
         return len(self._transports)
 
+    @property
+    def most(self) -> int:
+        """How many connections there are at most: some may have ended."""
+        return len(self._transports)
+
     def opened(self, transport: asyncio.BaseTransport) -> None:
         """Note a connection."""
         self._transports.add(transport)
+        if len(self._transports) > self._worth_counting:
+            self._worth_counting = 2 * self.count() + _FEW
 
     def abort_clients(self) -> None:
         """End every connection."""
@@ -204,24 +215,30 @@ class BindingStart(ClientStart):
         super().__init__(door.private if is_private else door.public)
         self._binding = door
         self._held: bytearray | None = None
+        self._raw: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the StartupMessage."""
+        self._raw = transport  # type: ignore[assignment]  # uvloop has classes of its own
         self._binding.opened(transport)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Take what the client says; hold it back until its user name is known."""
         if self._held is not None:
-            self._held += data  # it waits for an answer, and says no more
+            self._held += data  # what was read already: nothing more is
             return
         named = _USER.search(data)
         if named is not None and self._binding.wait_for(named[1].decode(), self._go_on):
+            assert self._raw is not None
             self._held = bytearray(data)
+            self._raw.pause_reading()  # or somebody who has not logged in could fill our memory
         else:
             super().data_received(data)
 
     def _go_on(self) -> None:
         held, self._held = self._held, None
-        if held is not None:
-            super().data_received(bytes(held))
+        if held is None or self._raw is None or self._raw.is_closing():
+            return
+        self._raw.resume_reading()
+        super().data_received(bytes(held))

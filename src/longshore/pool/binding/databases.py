@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from longshore.config.connection_string import ConnectionStringError, parse_connection_string
+from longshore.config.databases import is_of_the_server
 from longshore.pool.cache.model import CacheRules
 from longshore.pool.model import Database, Mode
 from longshore.pool.servers.target import Target, TlsMode, UpstreamTls
+from longshore.pool.servers.target_url import TargetUrl, parse_target_url
 from longshore.pool.slots.model import Rules
 
 if TYPE_CHECKING:
@@ -20,11 +21,14 @@ __all__ = ["MAX_DYNAMIC_CONNECTIONS", "declared_database", "defined_database"]
 
 MAX_DYNAMIC_CONNECTIONS: Final = 100
 """Most server connections that a worker may ask for with ``max_connections``."""
+MAX_URL_CHARS: Final = 8_192
+"""Thousands of them are kept, one for each tenant."""
 WAIT_TIMEOUT_S: Final = 15.0
 """A request of a worker that waits longer for a server connection has lost its client."""
 _DYNAMIC_IDLE_S: Final = 60.0
 """A database that a worker has named is left that soon: there may be thousands, one for each tenant."""
 _MAX_CONNECT_TIMEOUT_S: Final = 60
+_STORE: Final = "put it into the credential store, and name it in 'mtls' of the binding"
 
 
 def declared_database(declared: PooledDatabase) -> Database:
@@ -58,6 +62,8 @@ def defined_database(defined: DefineDatabase, binding: PooledDatabase) -> Databa
     Raises:
         ValueError: as for ``declared_database``, or a number is out of range.
     """
+    if len(defined.connection_string) > MAX_URL_CHARS:
+        raise ValueError(f"the connection string is longer than {MAX_URL_CHARS} characters")
     wanted = defined.max_connections or min(binding.origin_connection_limit, MAX_DYNAMIC_CONNECTIONS)
     if not 1 <= wanted <= MAX_DYNAMIC_CONNECTIONS:
         raise ValueError(f"max_connections is {wanted}: from 1 to {MAX_DYNAMIC_CONNECTIONS} are possible")
@@ -69,53 +75,47 @@ def defined_database(defined: DefineDatabase, binding: PooledDatabase) -> Databa
         key=None,
         is_cached=binding.is_cached and defined.is_cached,
     )
-    database = declared_database(like)
-    if database.target.host.startswith("/"):
-        raise ValueError("the host of the connection string is a folder")
-    return replace(database, rules=Rules(size=wanted, wait_timeout_s=WAIT_TIMEOUT_S, idle_timeout_s=_DYNAMIC_IDLE_S))
+    return replace(
+        declared_database(like), rules=Rules(size=wanted, wait_timeout_s=WAIT_TIMEOUT_S, idle_timeout_s=_DYNAMIC_IDLE_S)
+    )
 
 
 def _target(text: str, sslmode: str | None, tls: UpstreamTls) -> Target:
-    try:
-        url = parse_connection_string(text)
-    except ConnectionStringError as exc:
-        raise ValueError(f"the connection string {exc}") from exc
-    if url.scheme == "mysql":
-        raise ValueError("the connection string is one of MySQL, which has no pool yet")
-    # Nothing of what is looked for below has anything to escape.
-    query = {name: value for name, _, value in (part.partition("=") for part in url.query.split("&"))}
+    url = _url(text)
+    parameters = url.parameters
     return Target(
         host=url.host,
         port=url.port,
         user=url.user,
         password=url.password,  # never None: then the pool would try the token of its client
         database=url.database,
-        is_primary_wanted=query.get("target_session_attrs") in {"read-write", "primary"},
+        is_primary_wanted=url.is_primary_wanted,
         tls=UpstreamTls(
-            mode=_mode(sslmode or query.get("sslmode")),
-            is_direct=query.get("sslnegotiation") == "direct",
+            mode=TlsMode(sslmode or parameters.get("sslmode", TlsMode.PREFER.value)),
+            is_direct=parameters.get("sslnegotiation") == "direct",
             ca=tls.ca,
             certificate=tls.certificate,
             key=tls.key,
         ),
-        connect_timeout_s=_connect_timeout(query.get("connect_timeout", "")),
+        connect_timeout_s=float(min(int(parameters.get("connect_timeout", WAIT_TIMEOUT_S)), _MAX_CONNECT_TIMEOUT_S)),
     )
 
 
-def _mode(sslmode: str | None) -> TlsMode:
-    if not sslmode or sslmode == "allow":
-        return TlsMode.PREFER
-    try:
-        return TlsMode(sslmode)
-    except ValueError:
-        known = ", ".join(each.value for each in TlsMode)
-        raise ValueError(f"sslmode is {sslmode[:40]!r}: write one of {known}") from None
+def _url(text: str) -> TargetUrl:
+    """Return what the URL says to the pool; the rest of its query is for the driver.
 
-
-def _connect_timeout(text: str) -> float:
-    if not (text.isascii() and text.isdigit() and int(text[:6]) > 0):
-        return WAIT_TIMEOUT_S
-    return float(min(int(text[:6]), _MAX_CONNECT_TIMEOUT_S))
+    Raises:
+        ValueError: it is wrong, or says something that a binding has other means for.
+    """
+    base, _, query = text.partition("?")
+    of_the_server = [part for part in query.split("&") if part and is_of_the_server(part)]
+    url = parse_target_url(f"{base}?{'&'.join(of_the_server)}" if of_the_server else base)
+    for name in ("sslrootcert", "sslcert", "sslkey"):
+        if url.parameters.get(name, "system") != "system":
+            raise ValueError(f"the URL has {name}=…, a file: {_STORE}")
+    if url.more_hosts or url.host.startswith("/"):
+        raise ValueError("the URL has several hosts, or a folder of Unix sockets: a binding is for one host")
+    return url
 
 
 def _pem(text: str | None) -> bytes | None:

@@ -25,7 +25,9 @@ from longshore.pool.binding.client import MAX_HANDLES, BindingDoor, BindingStart
 from longshore.pool.binding.databases import declared_database, defined_database
 from longshore.pool.binding.egress_dialer import BoundDialer
 from longshore.pool.cache.read_cache import ReadCache
+from longshore.pool.hot.loop import HotEventLoop
 from longshore.pool.pools import Pools
+from longshore.proto.ipc.pool import is_handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -138,8 +140,8 @@ class BindingService:
         if worker is None:
             return
         binding = next((each for each in worker.said.databases if each.binding == definition.binding), None)
-        if binding is None:
-            return
+        if binding is None or not is_handle(definition.handle):
+            return  # no SDK says that
         door = worker.doors[definition.binding]
         try:
             database = defined_database(definition, binding)
@@ -174,7 +176,9 @@ class BindingService:
         if worker is None or door is None:
             sock.close()
             return
-        if sum(each.count() for each in worker.doors.values()) >= MAX_CLIENTS:
+        doors = worker.doors.values()
+        # To count exactly takes time, and is wanted seldom.
+        if sum(each.most for each in doors) >= MAX_CLIENTS and sum(each.count() for each in doors) >= MAX_CLIENTS:
             sock.close()
             logger.warning("worker %r has %d connections to its databases already", worker.said.worker, MAX_CLIENTS)
             return
@@ -182,6 +186,9 @@ class BindingService:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         make = partial(BindingStart, door, is_private=is_private)
+        if isinstance(self._loop, HotEventLoop):
+            self._loop.adopt(sock, make)
+            return
         task = spawn(self._serve(make, sock), name=f"client of {binding}", on_done=self._tasks.discard)
         self._tasks.add(task)
 
@@ -210,7 +217,8 @@ class BindingService:
     # -- databases -------------------------------------------------------------------------------
 
     def _find(self, worker: _Worker, binding: str, user: str) -> tuple[Pools, Target] | None:
-        key = worker.defined.get((binding, user)) or worker.keys.get(binding)
+        # Never the binding's own in the place of one that was forgotten: that is the database of somebody else.
+        key = worker.defined.get((binding, user)) if is_handle(user) else worker.keys.get(binding)
         if key is None or (shared := self._shared.get(key)) is None:
             return None
         return shared.pools, shared.target
@@ -224,7 +232,7 @@ class BindingService:
             dialer = BoundDialer(self._dialer, binding, lambda: next(reversed(users), None), is_declared=not owner)
             # Without the account, which clients then have for their own: what the database says about it is for them.
             nobodys = replace(database, target=replace(database.target, user=""))
-            pools = Pools([nobodys], dialer=dialer, on_pin=_explain_pin, read_cache=self._read_cache)
+            pools = Pools([nobodys], dialer=dialer, on_pin=_explain_pin, read_cache=self._read_cache, is_noting=True)
             shared = self._shared[key] = _Shared(pools, database.target, users)
         shared.users.pop(worker_id, None)
         shared.users[worker_id] = None

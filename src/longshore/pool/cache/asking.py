@@ -28,6 +28,7 @@ _MEANINGLESS: Final = frozenset(
 )
 """Settings that do not change the answer."""
 _SET_CONFIG: Final = re.compile(r"SELECT pg_catalog\.set_config\('[^']*', '([^']*)', false\)")
+_NOTHING_SAID: Final = Options()
 _SWITCHES: Final = {
     "off": False,
     "false": False,
@@ -56,13 +57,11 @@ class Asking:
     Args:
         session: whose.
         cache: of its pool.
-        tenant: whose session it is.
     """
 
-    def __init__(self, session: SessionCore, cache: PoolCache, tenant: str = "") -> None:
+    def __init__(self, session: SessionCore, cache: PoolCache) -> None:
         self._session = session
         self._cache = cache
-        self._tenant = tenant
         self._settings: dict[str, str] | None = None  # those of which the next two were made
         self._account: Account | None = None
         self._identity: tuple[object, ...] = ()
@@ -79,14 +78,14 @@ class Asking:
         if settings != self._settings or account is not self._account:
             self._settings, self._account = dict(settings), account
             kept = tuple(sorted(item for item in settings.items() if item[0] not in _MEANINGLESS))
-            self._identity = (self._tenant, self._cache.name, account, kept)
+            self._identity = (self._session.tenant, self._cache.name, account, kept)
             self._switch = switch(settings[SETTING]) if SETTING in settings else None
         return self._identity
 
     @property
-    def is_switched(self) -> bool:
-        """True when the session has said whether it wants the cache."""
-        return self._switch is not None
+    def wish(self) -> bool | None:
+        """Whether the session wants the cache; None: it has not said so. Holds for the last ``identity``."""
+        return self._switch
 
     def path(self, catalogue: Catalogue) -> tuple[str, ...] | None:
         """Return where the session looks for names; None when that is not known."""
@@ -119,6 +118,18 @@ class Asking:
         if statement.kind is not Kind.READ:
             return Reason.LOCKS_ROWS if statement.kind is Kind.WRITE and not statement.writes else None
         return self._question(batch, body, prepared, read, facts)
+
+    def refusal(self, facts: TextFacts, statement: Statement, text: str) -> Reason | None:
+        """Return why a read without comments is not for the cache, whatever its values; None: it may be."""
+        if (refusal := self._refusal(_NOTHING_SAID)) is not None:
+            return refusal
+        try:
+            if read_text(text).has_clock_word:
+                return Reason.VOLATILE
+        except ValueError:
+            return Reason.UNREADABLE
+        relations = self._relations(facts, statement)
+        return relations if isinstance(relations, Reason) else None
 
     def _read(self, body: bytes) -> ReadText | Reason:
         raw = body[: body.index(0)]
@@ -159,6 +170,7 @@ class Asking:
             swr_s=rules.stale_while_revalidate_s if options.swr_s is None else options.swr_s,
             max_bytes=rules.max_result_bytes,
             batch=batch,
+            tenant=self._session.tenant,
             body=body if batch.query is None else b"",
             prepared=prepared,
             settings=self._session.belongings.settings,

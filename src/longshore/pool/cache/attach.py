@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING
 
 from longshore.pool.cache.pool_cache import Account, PoolCache
 from longshore.pool.cache.refresh import Refresh
+from longshore.pool.cache.writes import PendingWrites
+from longshore.proto.postgres.constants import TransactionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from longshore.pool.cache.model import CacheRules, Reason
     from longshore.pool.cache.question import Flight, Question
     from longshore.pool.cache.read_cache import ReadCache
+    from longshore.pool.clients.connection import ClientConnection
     from longshore.pool.pool import Pool
 
-__all__ = ["attach_cache", "change_rules"]
+__all__ = ["attach_cache", "change_rules", "clear_cache", "join_cache"]
 
 _log = logging.getLogger("longshore.pool.cache")
 
 
 def attach_cache(pool: Pool, cache: ReadCache, rules: CacheRules, *, name: str) -> PoolCache:
-    """Let the sessions of a pool ask the cache first; call it before the first session begins.
+    """Let the sessions of a pool ask the cache first; see ``join_cache`` for those that have begun.
 
     Args:
         pool: whose.
@@ -40,14 +43,40 @@ def attach_cache(pool: Pool, cache: ReadCache, rules: CacheRules, *, name: str) 
 
 
 def change_rules(pool: Pool, rules: CacheRules) -> None:
-    """Take other rules, and that the pool may go somewhere else now.
-
-    A pool that had no cache gets none: what its sessions wrote is not known.
-    """
+    """Take other rules, and that the pool may go somewhere else now; without a cache nothing happens."""
     made = pool.shared.cache
     if made is not None:
         made.rules = rules
         made.move(_account(pool))
+
+
+def join_cache(pool: Pool, clients: Iterable[ClientConnection]) -> None:
+    """Have sessions that are under way ask the cache that was attached just now.
+
+    Args:
+        pool: whose cache it is.
+        clients: of the pool.
+    """
+    cache = pool.shared.cache
+    assert cache is not None
+    cache.clear(lambda: None)  # what was kept for another pool may be older than what was written through this one
+    for client in clients:
+        client.join_cache()
+    for server in pool.servers().values():
+        memory = server.memory
+        if not memory.relay.is_idle or memory.relay.status is not TransactionStatus.IDLE:
+            memory.writes = memory.writes or PendingWrites(pool.shared.epoch)  # nobody has noted what it was told
+            memory.writes.add(None, changes_catalogue=True)
+
+
+async def clear_cache(cache: PoolCache) -> None:
+    """End all results of a database, on all machines.
+
+    Cancellation: safe; they end all the same.
+    """
+    told = asyncio.Event()
+    if cache.clear(told.set):
+        await told.wait()
 
 
 def _account(pool: Pool) -> Account:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.pool.cache.asking import Asking
 from longshore.pool.cache.batch import batch_at
+from longshore.pool.cache.lane_pass import LanePass
 from longshore.pool.cache.model import Reason
 from longshore.pool.cache.question import Question
 from longshore.pool.cache.read_cache import Look
@@ -57,6 +58,8 @@ class Desk:
         self._replies = Replies(session, cache, self._asking)
         self._repeats = Repeats(session, cache, self._asking, self._replies)
         self._notes = WriteNotes(session, cache, self._asking)
+        self._lane = LanePass(session, cache, self._asking)
+        self._comes_from_lane = False
         self._decided: object = _UNDECIDED  # the message at the head that goes to the server
         self._question: Question | None = None
         self._flight: Flight | None = None  # that the session leads or waits for
@@ -65,6 +68,12 @@ class Desk:
         self._status = TransactionStatus.IDLE
         self._timer: Timer | None = None
         self._ticket = 0  # of the last question to a store elsewhere
+
+    def join(self) -> None:
+        """Begin in the middle of a session; whoever switches the cache on notes what it may have written so far."""
+        self._pass_on()
+        if self._session.wire.server is not None:
+            self.before()
 
     # -- without a server connection -------------------------------------------------------------
 
@@ -78,11 +87,25 @@ class Desk:
     def look(self) -> None:
         """Answer the messages of the client that wait, as far as they can be answered without the database."""
         session = self._session
+        if self._comes_from_lane:
+            self._comes_from_lane = False
+            batch = batch_at(session.inbox)
+            self._notes.counted = batch.main if batch is not None else None
+            self._pass_on()
+            return
         while session.inbox and not self.is_waiting and session.inbox[0] is not self._decided:
             if self.is_blocked or not self._answer_first():
                 self._pass_on()
                 return
             session.answer_alone()
+
+    def lane(self) -> LanePass | None:
+        """Return who judges what the fast lane may take; None: nothing now."""
+        return None if self.is_blocked or self.is_waiting else self._lane
+
+    def leave_lane(self) -> None:
+        """Take that the next messages come from the fast lane: they have been counted, and go to the server."""
+        self._comes_from_lane = True
 
     def _pass_on(self) -> None:
         """Let the first message go to the server, unless it waits for an answer."""

@@ -11,6 +11,7 @@ from longshore.sql.facts import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from longshore.pool.cache.lane_pass import Verdicts
     from longshore.pool.cache.model import CacheRules, Reason
     from longshore.pool.cache.question import Flight, Question
     from longshore.pool.cache.read_cache import ReadCache
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Account", "PoolCache"]
 
 _MAX_MEMOS: Final = 5000
+_MAX_IDENTITIES: Final = 200
 _IN_DOUBT_S: Final = (1.0, 10.0, 60.0)
 _WRITES_NOTHING: Final = frozenset(
     {
@@ -113,6 +115,7 @@ class PoolCache:
         self.repeats: dict[tuple[object, ...], Question] = {}
         """See ``Repeats``."""
         self._shared = shared
+        self._verdicts: dict[tuple[object, ...], Verdicts] = {}  # of texts that are not for the cache
         self._catalogue: Catalogue | None = None
         self._plans: dict[tuple[int, tuple[str, ...]], tuple[TextFacts, ReadPlan | Reason]] = {}
         self._written: dict[tuple[int, tuple[str, ...] | None, bool], tuple[TextFacts, frozenset[int] | None]] = {}
@@ -151,6 +154,13 @@ class PoolCache:
                 self._plans.clear()
         return found[1]
 
+    def verdicts(self, key: tuple[object, ...], catalogue: Catalogue) -> Verdicts:
+        """Return what is known of texts, for all sessions for which ``key`` is the same."""
+        self._renew(catalogue)
+        if len(self._verdicts) >= _MAX_IDENTITIES:
+            self._verdicts.clear()
+        return self._verdicts.setdefault(key, {})
+
     def written(
         self, facts: TextFacts, path: tuple[str, ...] | None, *, has_temporary: bool = False
     ) -> frozenset[int] | None:
@@ -187,6 +197,7 @@ class PoolCache:
             self._catalogue = catalogue
             self._plans.clear()
             self._written.clear()
+            self._verdicts.clear()
 
     # -- writes ----------------------------------------------------------------------------------
 
@@ -197,9 +208,16 @@ class PoolCache:
             Whether that must wait for ``on_done``: other machines are not told yet.
         """
         self.cache.invalidations += 1
-        written = None if writes.changes_catalogue else writes.written()
+        # A statement that waited for a lock of DDL did what that has made of it, and not what it was taken for.
+        is_outdated = writes.epoch != self._shared.epoch or self._shared.changing
+        written = None if writes.changes_catalogue or is_outdated else writes.written()
         self.versions.bump(written, changes_catalogue=writes.changes_catalogue)
         return self.outside.publish(written, on_done)
+
+    def clear(self, on_done: Callable[[], None]) -> bool:
+        """End all results of the database; return whether ``on_done`` is called when other machines know."""
+        self.versions.bump(None)
+        return self.outside.publish(None, on_done)
 
     def settled(self, writes: PendingWrites, *, is_in_doubt: bool) -> None:
         """Take that a transaction is over whose client will not hear how.

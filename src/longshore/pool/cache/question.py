@@ -33,6 +33,8 @@ class Question:
     swr_s: float
     max_bytes: int
     batch: Batch
+    tenant: str
+    """With whom a refresh shares its part of the pool."""
     body: bytes
     """Of its Parse; empty for a Query."""
     prepared: Prepared | None

@@ -13,7 +13,6 @@ import logging
 import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
     from longshore.pool.cache.memory import Key
     from longshore.pool.cache.question import Question
     from longshore.pool.cache.remote import Place
+    from longshore.pool.cache.store_address import StoreAddress
 
-__all__ = ["RedisStore"]
+__all__ = ["FOUND", "LOST", "RedisStore"]
 
 _log = logging.getLogger("longshore.pool.cache")
 
@@ -36,6 +36,8 @@ _TOKEN_S: Final = 7 * 86_400
 """A token that nobody has moved for so long may go: at worst results are fetched anew."""
 _RETRY_S: Final = 0.5
 _EVERYTHING: Final = "*"
+LOST: Final = "the store of the read cache, %s, does not answer (%s): reads go to the database until it does"
+FOUND: Final = "the store of the read cache, %s, answers again"
 
 
 class _Kept(msgspec.Struct, array_like=True):
@@ -47,37 +49,76 @@ class _Kept(msgspec.Struct, array_like=True):
     spent_ms: int
 
 
+def _log_it(name: str, reason: str) -> None:
+    if reason:
+        _log.warning(LOST, name, reason)
+    else:
+        _log.warning(FOUND, name)
+
+
+def _secret(address: StoreAddress) -> dict[str, Any]:
+    return {} if address.password is None else {"password": address.password}
+
+
 class RedisStore:
     """One for each process; made inside the running loop.
 
     Args:
-        url: ``redis://[[user]:password@]host[:port][/db]``, ``rediss://`` with TLS, ``unix://path``.
+        address: where it is.
         clock: that of the ``ReadCache``.
         timeout_s: so long a read waits for Redis, and the answer to a commit.
         prefix: of all keys.
+        tell: is told its name, and why it does not answer; or an empty text when it answers again.
 
     Raises:
         ImportError: redis-py is not installed.
-        ValueError: the URL is none.
     """
 
     def __init__(
-        self, url: str, clock: Callable[[], float], *, timeout_s: float = 1.0, prefix: str = "longshore"
+        self,
+        address: StoreAddress,
+        clock: Callable[[], float],
+        *,
+        timeout_s: float = 1.0,
+        prefix: str = "longshore",
+        tell: Callable[[str, str], None] = _log_it,
     ) -> None:
         # Only who wants this store needs the package.
         from redis import asyncio as redis  # noqa: PLC0415
 
-        parts = urlsplit(url)
-        self.name = f"{parts.scheme}://{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
+        self.name = address.name
         self.is_available = True
         self.failures = 0
-        self._client: Any = redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+        self._client: Any = redis.Redis.from_url(
+            address.url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, **_secret(address)
+        )
         self._errors = (redis.RedisError, OSError, TimeoutError, msgspec.MsgspecError)
         self._clock = clock
         self._timeout_s = timeout_s
         self._prefix = prefix
+        self._tell = tell
         self._tasks: set[asyncio.Task[None]] = set()
         self._owed: set[Place] = set()  # databases of whose writes others were not told
+
+    async def ask(self) -> str:
+        """Return why it does not answer; empty: it does.
+
+        Cancellation: safe.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.ping()
+        except self._errors as exc:
+            return str(exc) or type(exc).__name__
+        return ""
+
+    def begin(self) -> None:
+        """Find out whether it answers before the first read has to wait for it."""
+        self._run(self._begin())
+
+    async def _begin(self) -> None:
+        if reason := await self.ask():
+            self._lost(reason)
 
     async def aclose(self) -> None:
         """End what is under way, and the connections.
@@ -182,15 +223,11 @@ class RedisStore:
 
     # -- loss ------------------------------------------------------------------------------------
 
-    def _lost(self, error: BaseException) -> None:
+    def _lost(self, error: object) -> None:
         self.failures += 1
         if self.is_available:
             self.is_available = False
-            _log.warning(
-                "the store of the read cache, %s, does not answer (%s): reads go to the database until it does",
-                self.name,
-                str(error) or type(error).__name__,
-            )
+            self._tell(self.name, str(error) or type(error).__name__)
             self._run(self._wait_for_it())
 
     async def _wait_for_it(self) -> None:
@@ -207,7 +244,7 @@ class RedisStore:
             except self._errors:
                 continue
             self.is_available = True
-            _log.warning("the store of the read cache, %s, answers again", self.name)
+            self._tell(self.name, "")
             return
 
     # -- names -----------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Refresh:
     def start(self) -> None:
         """Ask."""
         self._engine.client_received(self._question.frames())
-        self._pool.acquire(self)
+        self._pool.acquire(self, self._question.tenant)
 
     def close(self) -> None:
         """Give up; idempotent."""

@@ -45,7 +45,7 @@ class Repeats:
         session, pool = self._session, self._cache
         key = self._key(data)
         question = pool.repeats.get(key)
-        if question is None or self._asking.is_switched or session.belongings.pins or session.channels:
+        if question is None or self._asking.wish is not None or session.belongings.pins or session.channels:
             return None
         cache = pool.cache
         if cache.is_suspended:

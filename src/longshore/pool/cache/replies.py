@@ -137,6 +137,9 @@ class Replies:
         prepared = self._find(name)
         if prepared is None or prepared.is_void:
             return
+        if prepared.body != key[-1]:  # that failed, and this is another one of the same name
+            self._learning = None
+            return
         shape = prepared.shape
         if shape.parameters is not None and shape.rows is not None and shape.rows[0] == _ROWS:
             self._learning = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from longshore.proto.postgres.framing import FrameEvent
     from longshore.sql.facts import Statement, TextFacts
 
-__all__ = ["WriteNotes"]
+__all__ = ["WriteNotes", "may_change_path"]
 
 _QUERY, _BIND, _CALL = int(FrontendType.Query), int(FrontendType.Bind), int(FrontendType.FunctionCall)
 _UNREAD: Final = (_QUERY, _BIND, _CALL)
@@ -31,7 +31,8 @@ _OPENING: Final = Effect.SETTINGS | Effect.ANYTHING
 _PATH: Final = frozenset({"search_path", "role", "session_authorization", "all", "session authorization"})
 
 
-def _may_change_path(statement: Statement) -> bool:
+def may_change_path(statement: Statement) -> bool:
+    """Return whether names may mean something else behind it."""
     return _says_so(statement) or Effect.ANYTHING in statement.effects
 
 
@@ -68,8 +69,8 @@ class WriteNotes:
                 self._add(None, changes_catalogue=event.type != _BIND)
         elif isinstance(event, Frame):
             if event.type == _QUERY:
-                text = as_text(event.raw[5:-1])
-                self._note(classify(text), text, event)
+                text, facts = self._session.read(event.raw[5:-1])
+                self._note(facts, text, event)
             elif event.type == _BIND:
                 self._note_bind(event)
             elif event.type == _CALL:
@@ -106,7 +107,7 @@ class WriteNotes:
 
     def _opens_path(self, facts: TextFacts) -> bool:
         """Return whether a text may change what names mean; code of users does not if it leaves nothing."""
-        if not any(map(_may_change_path, facts.statements)):
+        if not any(map(may_change_path, facts.statements)):
             return False
         catalogue = self._session.shared.known_catalogue()
         return any(map(_says_so, facts.statements)) or catalogue is None or not catalogue.leaves_nothing(facts, None)
@@ -135,7 +136,7 @@ class WriteNotes:
             self._is_path_open = True
             self._add(None, changes_catalogue=True)
             return
-        self._is_path_open |= _may_change_path(facts)
+        self._is_path_open |= may_change_path(facts)
         written = catalogue.written(facts, path, has_temporary=self._has_temporary())
         if written is None or written:
             self._add(written)
@@ -155,5 +156,5 @@ class WriteNotes:
         server = self._session.wire.server
         assert server is not None
         if server.writes is None:
-            server.writes = PendingWrites()
+            server.writes = PendingWrites(self._session.shared.epoch)
         server.writes.add(written, changes_catalogue=changes_catalogue)

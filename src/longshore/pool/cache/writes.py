@@ -22,11 +22,16 @@ _COMMITS: Final = (b"COMMIT", b"PREPARE TRANSACTION")
 
 
 class PendingWrites:
-    """Grows with each statement that is sent; is taken away when the transaction is over."""
+    """Grows with each statement that is sent; is taken away when the transaction is over.
 
-    __slots__ = ("changes_catalogue", "is_everything", "relations")
+    Args:
+        epoch: of the catalogue by which the first statement was judged.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("changes_catalogue", "epoch", "is_everything", "relations")
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
         self.relations: set[int] = set()
         self.is_everything = False
         self.changes_catalogue = False

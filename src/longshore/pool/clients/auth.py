@@ -10,6 +10,7 @@ from longshore.pool.clients.authentication import ClientMethod
 from longshore.pool.refusals import PoolRefused
 from longshore.proto.postgres.auth import AuthMethod, Md5Hash, PlainPassword
 from longshore.proto.postgres.auth_server import AuthRandomness, ServerAuthenticator
+from longshore.proto.postgres.backend_messages import AuthenticationOk
 from longshore.proto.postgres.errors import error_response
 from longshore.proto.postgres.frontend_messages import PasswordMessage
 from longshore.proto.postgres.parse_frontend import parse_frontend
@@ -35,22 +36,25 @@ class ClientPeer:
 
     Args:
         is_local: it is on this machine.
+        is_unix: it came through a Unix socket, where nobody can listen.
         is_encrypted: TLS is up.
         common_name: of its certificate, which was verified; None: it has none.
         end_point: channel binding data of our certificate on this connection; None without TLS.
     """
 
-    __slots__ = ("common_name", "end_point", "is_encrypted", "is_local")
+    __slots__ = ("common_name", "end_point", "is_encrypted", "is_local", "is_unix")
 
     def __init__(
         self,
         *,
         is_local: bool,
+        is_unix: bool = False,
         is_encrypted: bool = False,
         common_name: str | None = None,
         end_point: bytes | None = None,
     ) -> None:
         self.is_local = is_local
+        self.is_unix = is_unix
         self.is_encrypted = is_encrypted
         self.common_name = common_name
         self.end_point = end_point
@@ -72,11 +76,12 @@ class ClientAuth:
         self._secret: Secret | None = None
         self._is_of_source = False
         self._server: ServerAuthenticator | None = None
+        self._is_trusted = False
 
     @property
     def is_done(self) -> bool:
         """True when the client may come in."""
-        return self._server is not None and self._server.is_done
+        return self._is_trusted or (self._server is not None and self._server.is_done)
 
     def begin_at_once(self) -> AuthenticationMessage | None:
         """Return the first message; None: ``begin`` must find it.
@@ -87,8 +92,10 @@ class ClientAuth:
         method = self._rules.method
         if method in (ClientMethod.TRUST, ClientMethod.CERT):
             self._judge_peer(method)
-            return self._start(AuthMethod.TRUST, None)
-        if method is ClientMethod.PASSWORD and not (self._peer.is_encrypted or self._rules.allows_plain_password):
+            self._is_trusted = True
+            return AuthenticationOk()
+        is_secret = self._peer.is_encrypted or self._peer.is_unix or self._rules.allows_plain_password
+        if method is ClientMethod.PASSWORD and not is_secret:
             raise _refused("the pool takes passwords on encrypted connections only", "set sslmode=require")
         self._secret = self._rules.listed(self._user)
         if self._secret is None and self._rules.source is not None:
@@ -141,7 +148,7 @@ class ClientAuth:
             raise PoolRefused(_failed(self._user, "28000"))
 
     def _start(self, method: AuthMethod, secret: Secret | None) -> AuthenticationMessage:
-        fresh = os.urandom(_NONCE_BYTES + _SALT_BYTES) if method is not AuthMethod.TRUST else b""
+        fresh = os.urandom(_NONCE_BYTES + _SALT_BYTES)
         nonce = base64.b64encode(fresh[:_NONCE_BYTES])
         randomness = AuthRandomness(nonce, fresh[_NONCE_BYTES:], self._rules.keys.mock_secret)
         self._server = ServerAuthenticator(
@@ -213,6 +220,8 @@ class ClientAuth:
 
     def login_secret(self) -> LoginSecret:
         """Return with what to log in to the database as this client, as far as that is known now."""
+        if self._is_trusted:
+            return None
         assert self._server is not None
         if self._server.password is not None:
             return PlainPassword(self._server.password)

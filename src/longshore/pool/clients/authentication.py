@@ -81,8 +81,12 @@ class Authentication:
         self._database_users = database_users or {}
 
     def listed(self, user: str) -> Secret | None:
-        """Return the secret of a user in ``users``."""
-        return None if self._users is None else self._users.get(user)
+        """Return the secret of a user in ``users``; None: there is none, and an empty password is none either.
+
+        PgBouncer's ``"name" ""`` names a user who cannot log in with a password, and PostgreSQL has no empty ones.
+        """
+        secret = None if self._users is None else self._users.get(user)
+        return None if isinstance(secret, PlainPassword) and not secret.password else secret
 
     def is_listed(self, user: str) -> bool:
         """Return whether somebody may come in without a secret of his: by trust or by certificate."""

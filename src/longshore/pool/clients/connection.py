@@ -9,7 +9,7 @@ from longshore.pool.clients.model import Cancels, ClientLogin, Seen
 from longshore.pool.failures import rejection, server_lost
 from longshore.pool.inspection.inspect import usage_of
 from longshore.pool.servers.leaving import leave
-from longshore.pool.session.fast_lane import FastLane
+from longshore.pool.session.fast_lane import PARSE_COMPLETE, FastLane
 from longshore.proto.postgres.constants import TransactionStatus
 from longshore.proto.postgres.errors import violation_response
 from longshore.proto.postgres.framing import frontend_reader
@@ -33,6 +33,8 @@ __all__ = ["Cancels", "ClientConnection", "ClientLogin", "Seen"]
 
 _WHOLE_BYTES = {ord("Q"): 1024 * 1024, ord("P"): 1024 * 1024, ord("B"): 256 * 1024}
 """Longer ones are passed on as they come."""
+_READER = frontend_reader(whole_bytes=_WHOLE_BYTES)
+_TERMINATE = b"X\0\0\0\4"
 _UNREAD_BYTES = 256 * 1024
 """So much of what a client sends is kept while it waits."""
 
@@ -66,7 +68,7 @@ class ClientConnection:
         self._transport = transport
         self._engine = engine
         engine.on_wake = self._wake
-        self._reader = frontend_reader(whole_bytes=_WHOLE_BYTES)
+        self._reader = _READER.another()
         self._lane = FastLane(engine)
         self._server: ServerConnection | None = None
         self._unread_bytes = 0
@@ -86,7 +88,7 @@ class ClientConnection:
     def data_received(self, data: bytes) -> None:
         """Take what the client says."""
         self._pool.statistics.client_bytes += len(data)
-        if self._server is None and not self._is_queued and self._answer_at_once(data):
+        if self._server is None and not self._is_queued and (self._is_end(data) or self._answer_at_once(data)):
             return
         self._leave_lane()
         server = self._server
@@ -99,6 +101,15 @@ class ClientConnection:
         except ProtocolViolation as exc:
             self._end(violation_response(exc))
 
+    def _is_end(self, data: bytes) -> bool:
+        """Whether the client has said good-bye, and nothing else: then nobody else need hear of it."""
+        engine = self._engine
+        if data != _TERMINATE or not self._reader.is_between_messages or engine.has_arrears:
+            return False
+        engine.is_ended = True
+        self._transport.close()
+        return True
+
     def eof_received(self) -> None:
         """Take that the client will say nothing more: its session is over."""
 
@@ -110,6 +121,7 @@ class ClientConnection:
         self._pool.listener.forget(self.session_id)
         self._let_go()
         self._on_gone(self)
+        self._engine.end()
 
     def pause_writing(self) -> None:
         """The client does not keep up."""
@@ -129,12 +141,10 @@ class ClientConnection:
     # -- the fast lane ---------------------------------------------------------------------------
 
     def _answer_at_once(self, data: bytes) -> bool:
-        """Answer from the cache, or use the fast lane; with a cache the engine has to see all that the lane would."""
+        """Answer from the cache, or use the fast lane."""
         desk = self._engine.desk
-        if desk is None:
+        if desk is None or not self._reader.is_between_messages or (reply := desk.answer_repeated(data)) is None:
             return self._begin_lane(data)
-        if not self._reader.is_between_messages or (reply := desk.answer_repeated(data)) is None:
-            return False
         self._transport.write(reply)
         return True
 
@@ -147,31 +157,37 @@ class ClientConnection:
         self._pool.acquire(self, self.login.tenant)
         return True
 
-    def _leave_lane(self) -> None:
-        """Have the engine know what is on its way in the lane, as if it had sent it."""
+    def _leave_lane(self, reply: bytes = b"") -> None:
+        """Have the engine know what is on its way in the lane, as if it had sent it; and what was said to that."""
         lane = self._lane
         if lane.data is None:
             return
         server, is_sent, engine = self._server, lane.memory is not None, self._engine
+        must_repeat = lane.must_repeat(reply)
         engine.client_received(self._reader.receive_data(lane.give_up()))
         if server is not None:
             server.lane = None
         if server is not None and is_sent:
-            engine.attach(server.memory)
+            if must_repeat:
+                engine.repeat(server.memory)
+            else:
+                server.memory.is_parse_left_out = lane.is_parse_left_out
+                engine.attach(server.memory)
             engine.wire.to_server.clear()  # it has been
 
     def lane_reply(self, data: bytes) -> bool:
         """Take what the server says to what is in the lane; False: it is for the engine."""
         server = self._server
         assert server is not None
-        if not self._lane.finish(data):
-            self._leave_lane()
+        lane = self._lane
+        if not lane.finish(data):
+            self._leave_lane(data)
             return False
         server.lane = None
         self._pool.statistics.queries += 1
         self._pool.statistics.transactions += 1
         self._give_back(server)
-        self._transport.write(data)
+        self._transport.write(PARSE_COMPLETE + data if lane.is_parse_left_out else data)
         self._tell_rest()
         return True
 
@@ -259,6 +275,11 @@ class ClientConnection:
             late, self._late_cancels = self._late_cancels, ()
             for on_done in late:
                 self.cancel(on_done)
+
+    def join_cache(self) -> None:
+        """Have the session ask the cache that its pool has got."""
+        self._leave_lane()
+        self._engine.join_cache()
 
     def pause_reading(self) -> None:
         """Take nothing more from the client."""

@@ -68,7 +68,7 @@ class ClientDoor:
     login_timeout_s: float = _LOGIN_TIMEOUT_S
     """For start-up packet, TLS and authentication together."""
     tenant: str = ""
-    """With whom the clients of this door share their fair part of a pool."""
+    """With whom the clients of this door share their fair part of a pool, and the results that it keeps."""
     on_login: Callable[[ClientConnection], None] = lambda _: None
     """Is told of everyone who was let in."""
     on_refused: Callable[[RefusedLogin], None] = lambda _: None

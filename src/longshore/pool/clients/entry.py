@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["let_in"]
 
 _PID_BASE = 0x40000000
+_PID_MASK = _PID_BASE - 1
+"""A process id has 32 bits, and session ids have no end; two clients of one process id differ in the secret."""
 _SECRET_BYTES, _SHORT_SECRET_BYTES = 32, 4
 """Of a cancel key; protocol 3.0 has no room for more than four."""
 _GREETINGS = 256
@@ -49,8 +51,10 @@ def let_in(
         version: of the protocol.
     """
     secret = os.urandom(_SECRET_BYTES if version >= PROTOCOL_3_2 else _SHORT_SECRET_BYTES)
-    key = (_PID_BASE | engine.session_id, secret)
+    key = (_PID_BASE | (engine.session_id & _PID_MASK), secret)
     engine.pid = key[0]
+    engine.tenant = door.tenant
+    engine.join_cache()  # it may have been switched on during the login
     greeting = _greeting(tuple(engine.parameters.items()))
     transport.write(b"".join((greeting, serialize(BackendKeyData(*key)), READY_IDLE)))
     login = ClientLogin(session_id=engine.session_id, user=user, database=database, key=key, tenant=door.tenant)

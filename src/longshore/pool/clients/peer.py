@@ -26,6 +26,7 @@ def peer_of(transport: asyncio.Transport, tls: ClientTls | None) -> ClientPeer:
     encrypted = transport.get_extra_info("ssl_object")
     return ClientPeer(
         is_local=_is_local(transport.get_extra_info("peername")),
+        is_unix=_is_unix(transport.get_extra_info("peername")),
         is_encrypted=encrypted is not None,
         common_name=_common_name(encrypted),
         end_point=tls.end_point if tls is not None and encrypted is not None else None,
@@ -41,9 +42,12 @@ def shown_peer(transport: asyncio.Transport | None) -> str:
 
 
 def _is_local(name: Any) -> bool:
-    if not isinstance(name, tuple):
-        return True  # a Unix socket
-    return _is_loopback(name[0])
+    # Nothing is known of one who has reset a TCP connection already, and whose statement could still be read.
+    return _is_unix(name) or (isinstance(name, tuple) and _is_loopback(name[0]))
+
+
+def _is_unix(name: Any) -> bool:
+    return isinstance(name, (str, bytes))
 
 
 @lru_cache(maxsize=1024)

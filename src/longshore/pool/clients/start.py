@@ -68,7 +68,6 @@ class ClientStart(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._pool: Pool | None = None
         self._trial: LoginTrial | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._unread = bytearray()  # what came behind the message that is worked on
         self._is_paused = False
         self._is_ended = False
@@ -83,8 +82,7 @@ class ClientStart(asyncio.Protocol):
             self._transport.abort()  # type: ignore[union-attr]  # set above
             self._is_ended = True
             return
-        pools.starting.add(self)
-        self._timer = asyncio.get_running_loop().call_later(self._door.login_timeout_s, self._time_out)
+        pools.starting.add(self, self._door.login_timeout_s)
 
     def data_received(self, data: bytes) -> None:
         """Take what the client says."""
@@ -110,10 +108,14 @@ class ClientStart(asyncio.Protocol):
         if self._trial is not None:
             self._trial.give_up()
 
+    def abort(self) -> None:
+        """Close the connection at once."""
+        assert self._transport is not None
+        self._is_ended = True
+        self._transport.abort()
+
     def _leave(self) -> None:
         self._door.pools.starting.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _keep(self, data: bytes) -> None:
         assert self._transport is not None
@@ -128,7 +130,8 @@ class ClientStart(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
 
-    def _time_out(self) -> None:
+    def time_out(self) -> None:
+        """Tell the client that its time is over, and close the connection."""
         assert self._transport is not None
         limit = f"{self._door.login_timeout_s:g} s"
         if not self._is_ended:
@@ -224,14 +227,21 @@ class ClientStart(asyncio.Protocol):
             PoolRefused: it is.
         """
         door = self._door
-        if door.tls is not None and door.tls.mode is not ClientTlsMode.PREFER and not self._is_encrypted:
+        if door.tls is not None and not self._is_encrypted and self._must_encrypt(door.tls.mode):
             message = "the pool takes encrypted connections only"
             raise PoolRefused(error_response("FATAL", "28000", message, hint="set sslmode=require"))
         if started.replication is not None:
             message = "replication does not go through a pool"
             raise PoolRefused(error_response("FATAL", "0A000", message, hint=_DIRECT))
         if not self._is_for_admin():
-            door.pools.judge_room(self._database, self._user)
+            door.pools.judge_crowd()
+
+    def _must_encrypt(self, mode: ClientTlsMode) -> bool:
+        """Return whether nobody gets in without TLS; nobody can listen at a Unix socket, and libpq has no TLS there."""
+        if mode is ClientTlsMode.REQUIRE:
+            assert self._transport is not None
+            return not peer_of(self._transport, None).is_unix
+        return mode is ClientTlsMode.VERIFY_CA
 
     def _is_for_admin(self) -> bool:
         return self._door.admin is not None and self._door.admin.answers(self._database)
@@ -294,22 +304,25 @@ class ClientStart(asyncio.Protocol):
     def _authenticated(self, auth: ClientAuth) -> None:
         """Give the client what it asked for; settings that nobody asked for before have to be tried on a server."""
         assert self._started is not None
-        if self._timer is not None:
-            self._timer.cancel()
         if self._is_for_admin():
             self._let_into_admin()
             return
-        if not self._door.authentication.may_use(self._user, self._database):
+        names = (self._database, self._door.pools.declared_name(self._database))
+        if not all(self._door.authentication.may_use(self._user, name) for name in names):
             raise _permission_denied(self._database)
         self._pool = pool = self._door.pools.find(self._database, self._user)
         pool.opener.learn(auth.login_secret())
-        settings = _settings_of(self._started, pool.parameters or {})
-        parameters = pool.known_login(settings)
-        if parameters is None:
-            self._trial = LoginTrial(self._session_id, pool, settings, self._tried)
-            self._trial.begin(self._door.tenant)
-        else:
-            self._let_in(SessionEngine(self._session_id, pool.shared, settings, parameters))
+        known = pool.starts.find(self._started.parameters)
+        if known is None:
+            settings = _settings_of(self._started, pool.parameters or {})
+            parameters = pool.known_login(settings)
+            if parameters is None:
+                self._door.pools.starting.hold(self)
+                self._trial = LoginTrial(self._session_id, pool, settings, self._tried)
+                self._trial.begin(self._door.tenant)
+                return
+            known = pool.starts.keep(self._started.parameters, settings, parameters)
+        self._let_in(SessionEngine(self._session_id, pool.shared, known.settings, known.parameters))
 
     def _let_into_admin(self) -> None:
         admin, transport = self._door.admin, self._transport
@@ -327,13 +340,17 @@ class ClientStart(asyncio.Protocol):
         self._trial = None
         if isinstance(outcome, ErrorResponse):
             self._end(outcome)
-        else:
+            return
+        try:
             self._let_in(outcome)
+        except PoolRefused as exc:
+            self._end(exc.error)
 
     def _let_in(self, engine: SessionEngine) -> None:
         assert self._transport is not None
         assert self._pool is not None
         assert self._started is not None
+        self._door.pools.judge_room(self._database, self._user)
         self._leave()
         self._is_ended = True
         client = let_in(

@@ -11,6 +11,7 @@ from longshore.net.busy_poll import usable_processors
 from longshore.pool.hot.transport import HotTransport
 
 if sys.platform == "linux":
+    from longshore.pool.hot.listener import HotListener
     from longshore.pool.hot.selector import HotSelector
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ __all__ = ["HotEventLoop", "new_event_loop"]
 
 _YIELD_S: Final = 50e-6
 """Longer than a database on the same host needs for a simple answer, shorter than two sleeps and wake-ups."""
+_READ: Final = 1  # EPOLLIN
+_PAUSE_S: Final = 1.0
 _TCP_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 _KNOWS_TRANSPORTS: Final = sys.version_info >= (3, 13)
 """asyncio's servers count their connections before, and know them since."""
@@ -66,13 +69,13 @@ class HotEventLoop(asyncio.SelectorEventLoop):
         extra: dict[str, Any] | None = None,
         server: Any = None,
     ) -> HotTransport:
+        if sock.family in _TCP_FAMILIES:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = self._make_hot(sock, protocol, _peername(sock), server)
         self.call_soon(transport.start, waiter)
         return transport
 
     def _make_hot(self, sock: socket.socket, protocol: Any, peername: Any, server: Any) -> HotTransport:
-        if sock.family in _TCP_FAMILIES:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if server is None:
             return HotTransport(self, self._hot, sock, protocol, peername)
         if not _KNOWS_TRANSPORTS:
@@ -83,33 +86,62 @@ class HotEventLoop(asyncio.SelectorEventLoop):
         entry.transport = HotTransport(self, self._hot, sock, protocol, peername, entry.detach)
         return entry.transport
 
-    def _accept_connection(
+    def _start_serving(
         self,
         protocol_factory: Callable[[], Any],
         sock: socket.socket,
         sslcontext: Any = None,
         server: Any = None,
-        backlog: int = 100,
         *rest: Any,
         **options: Any,
     ) -> None:
-        """Accept without a task for each connection."""
+        """Accept without a turn of this loop, nor a task, for each connection."""
         if sslcontext is not None:
-            super()._accept_connection(protocol_factory, sock, sslcontext, server, backlog, *rest, **options)  # type: ignore[misc]
+            super()._start_serving(protocol_factory, sock, sslcontext, server, *rest, **options)  # type: ignore[misc]
             return
-        for _ in range(backlog):
-            try:
-                accepted, peername = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError:
-                # No descriptor is left, or no memory: asyncio knows how to wait.
-                super()._accept_connection(protocol_factory, sock, sslcontext, server, 1, *rest, **options)  # type: ignore[misc]
-                return
-            self._begin(accepted, protocol_factory, peername, server)
+        if sock.family in _TCP_FAMILIES:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is accepted inherits it
 
-    def _begin(self, accepted: socket.socket, make: Callable[[], Any], peername: Any, server: Any) -> None:
-        accepted.setblocking(False)
+        def begin(accepted: socket.socket, peername: Any) -> None:
+            self.begin(accepted, protocol_factory, peername, server)
+
+        self._hot.add(sock.fileno(), _READ, HotListener(sock, begin, self._pause_accepting))
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        self._hot.remove(sock.fileno())
+        super()._stop_serving(sock)  # type: ignore[misc]
+
+    def _pause_accepting(self, listener: HotListener, error: OSError) -> None:
+        """Leave a listener alone for a moment: no descriptor is left, or no memory."""
+        message = "the system is out of resources: no connection can be accepted"
+        self.call_exception_handler({"message": message, "exception": error})
+        self._hot.remove(listener.sock.fileno())
+        self.call_later(_PAUSE_S, self._go_on_accepting, listener)
+
+    def _go_on_accepting(self, listener: HotListener) -> None:
+        if listener.sock.fileno() >= 0:
+            self._hot.add(listener.sock.fileno(), _READ, listener)
+
+    def adopt(self, sock: socket.socket, make: Callable[[], Any]) -> None:
+        """Serve a connected socket without a task.
+
+        Args:
+            sock: non-blocking; closed with its transport.
+            make: returns its protocol.
+        """
+        if sock.family in _TCP_FAMILIES:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.begin(sock, make, _peername(sock))
+
+    def begin(self, accepted: socket.socket, make: Callable[[], Any], peername: Any, server: Any = None) -> None:
+        """Serve a socket that was accepted.
+
+        Args:
+            accepted: non-blocking; closed with its transport. Where it is TCP's, it has no delay already.
+            make: returns its protocol.
+            peername: of the socket.
+            server: of asyncio.
+        """
         try:
             self._make_hot(accepted, make(), peername, server).start()
         except Exception as exc:  # noqa: BLE001 - whatever a protocol raises is reported

@@ -68,6 +68,9 @@ class HotTransport(HotHandler):
         self._is_lost = False  # connection_lost is on its way
         self._is_ended = False  # write_eof
         self._is_at_end = False  # of what the peer sends
+        self._cause: BaseException | None = None  # of the end
+        self._protocol: Any = None
+        self._data_received: Any = None
         self.set_protocol(protocol)
 
     def start(self, waiter: asyncio.Future[None] | None = None) -> None:
@@ -315,13 +318,22 @@ class HotTransport(HotHandler):
             return
         self._is_lost = True
         self._watch()
-        self._loop.call_soon(self._connection_lost, exc)
+        self._cause = exc
+        self._selector.end(self)
 
-    def _connection_lost(self, exc: BaseException | None) -> None:
+    def on_end(self) -> None:
+        """Tell the protocol that the connection is over."""
+        protocol, cause = self._protocol, self._cause
         try:
-            self._protocol.connection_lost(exc)
+            protocol.connection_lost(cause)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - whatever a protocol raises is reported
+            self._report(exc, "protocol.connection_lost() failed")
         finally:
             self._sock.close()
+            # Or the two would keep each other until the collector finds them.
+            self._protocol = self._data_received = self._cause = None
             if self._on_closed is not None:
                 self._on_closed()
 
@@ -331,7 +343,7 @@ class HotTransport(HotHandler):
         """Tell somebody else from now on."""
         self._protocol = protocol
         self._is_buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        self._data_received: Any = None if self._is_buffered else protocol.data_received
+        self._data_received = None if self._is_buffered else protocol.data_received
 
     def get_protocol(self) -> Any:
         """Return whom it tells."""

@@ -225,6 +225,7 @@ def _cache_info(pool: Pool, owner: Pools) -> CacheInfo:
         user=pool.target.user,
         rules=database.cache if database is not None else CacheRules(),
         reads=dict(pool.statistics.cache),
+        catalogue_error=pool.catalogue.failure or "",
     )
 
 

@@ -133,6 +133,8 @@ class CacheInfo:
     rules: CacheRules
     reads: dict[str, int] = field(default_factory=dict)
     """By ``Reason.value``."""
+    catalogue_error: str = ""
+    """Why the catalogue cannot be read, without which nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

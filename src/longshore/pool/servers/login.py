@@ -35,6 +35,7 @@ from longshore.proto.postgres.violation import AuthenticationFailed, ProtocolVio
 from longshore.proto.postgres.wire import HEADER, LENGTH_BYTES
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from longshore.pool.servers.dialing import ServerDialer
@@ -300,7 +301,13 @@ class _Attempt:
         self._secret = secret
         self._keys = keys
         self._dialer = dialer
-        self._is_asked = False
+        self._is_connected = self._is_asked = False
+
+    async def dial(self, host: str, port: int) -> socket.socket:
+        """Connect, and note that there is somebody; see ``ServerDialer``."""
+        sock = await self._dialer.dial(host, port)
+        self._is_connected = True
+        return sock
 
     async def run(self, host: str, port: int) -> ServerConnection:
         """Return the connection; see ``open_server``."""
@@ -310,7 +317,8 @@ class _Attempt:
                 try:
                     return await self._log_in(host, port, target.tls)
                 except LoginFailed:
-                    if target.tls.mode is not TlsMode.PREFER or self._is_asked or host.startswith("/"):
+                    is_other_way = target.tls.mode is TlsMode.PREFER and not host.startswith("/")
+                    if not is_other_way or self._is_asked or not self._is_connected:
                         raise
                     # As libpq has it: "prefer" tries again without TLS when the server wants nothing of us with it.
                     return await self._log_in(host, port, _PLAIN)
@@ -320,7 +328,7 @@ class _Attempt:
             raise LoginFailed(reason) from exc
 
     async def _log_in(self, host: str, port: int, tls: UpstreamTls) -> ServerConnection:
-        transport = await open_transport(host, port, tls, self._dialer)
+        transport = await open_transport(host, port, tls, self)
         login = ServerLogin(transport, self._server_id, self._target, self._secret, self._keys, self._on_lost)
         try:
             connection = await login.run()

@@ -21,7 +21,23 @@ PROCESS: Final = "state of the server process"
 """Nothing takes it away."""
 SESSION_MODE: Final = "session mode"
 """The operator wants it so; nothing more is to be explained."""
-_MEANING: Final = ("search_path", "role", "session_authorization")
+_MEANING: Final = (
+    "search_path",
+    "role",
+    "session_authorization",
+    # The server reads constants when it parses.
+    "timezone",
+    "timezone_abbreviations",
+    "datestyle",
+    "intervalstyle",
+    "client_encoding",
+    "standard_conforming_strings",
+    "backslash_quote",
+    "transform_null_equals",
+    "array_nulls",
+    "lc_monetary",
+    "xmloption",
+)
 _OWN_COMMANDS: Final = ("role", "session_authorization")
 """RESET ALL leaves them."""
 
@@ -56,8 +72,13 @@ class Belongings:
 
     # -- what it has -----------------------------------------------------------------------------
 
+    @property
+    def creates_temporary(self) -> bool:
+        """True when what is created without a schema may be temporary."""
+        return "pg_temp" in self.settings.get("search_path", "")
+
     def meaning(self) -> tuple[object, ...]:
-        """Return what decides what the names in a statement mean that is prepared now."""
+        """Return what decides what names and constants in a statement mean that is prepared now."""
         if TEMPORARY in self.pins:
             return (self._session_id, self._shared.names.new())  # it may mean the temporary table
         return (self._shared.epoch, *map(self.settings.get, _MEANING))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from longshore.pool.session.belongings import PROCESS
-from longshore.pool.session.extended import as_text
 from longshore.pool.session.listening import Listening
 from longshore.pool.session.long_message import LongHead
 from longshore.pool.session.rename import SYNC, parse_message
@@ -112,8 +111,7 @@ class ClientMessages(Trust, Listening):
 
     def on_query(self, frame: Frame) -> None:
         """Take a Query."""
-        text = as_text(frame.raw[5:-1])
-        facts = classify(text)
+        text, facts = self.read(frame.raw[5:-1])
         self._forget_unnamed()
         if facts.is_plain:
             if facts.moves_sequence:
@@ -193,8 +191,8 @@ class ClientMessages(Trust, Listening):
         for statement in facts.statements:
             if facts.effects & Effect.SETTINGS:
                 self._note_names((statement.name, *statement.settings))
-            if statement.kind is Kind.EXECUTE:
-                self.note_executed(statement.name)
+            if statement.executes:
+                self.note_executed(statement.executes)
 
     def _note_outside(self, facts: TextFacts) -> None:
         """Note what others may see of it, or it of others."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from longshore.pool.session.extended import ExtendedProtocol
+from longshore.pool.session.extended import ExtendedProtocol, as_text
 from longshore.pool.session.unit import Unit
 from longshore.pool.session.wire import Wire
+from longshore.sql.classify import classify
+from longshore.sql.facts import UNKNOWN_TEXT, Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +23,13 @@ if TYPE_CHECKING:
     from longshore.proto.postgres.frontend import Outcome
     from longshore.sql.facts import TextFacts
 
-__all__ = ["SessionCore"]
+__all__ = ["SessionCore", "nobody"]
+
+_CONFORMING: Final = b"standard_conforming_strings"
+_ENCODING: Final = b"client_encoding"
 
 
-def _nobody() -> None:
+def nobody() -> None:
     """Nobody is woken."""
 
 
@@ -39,6 +44,8 @@ class SessionCore:
 
     def __init__(self, session_id: int, shared: PoolShared, belongings: Belongings) -> None:
         self.session_id = session_id
+        self.tenant = ""
+        """Whose it is: no result of a read is given to another tenant."""
         self.shared = shared
         self.belongings = belongings
         self.pid = 0
@@ -76,7 +83,7 @@ class SessionCore:
         self.last_parameters = b""
         self.desk: Desk | None = None
         """Where it asks the read cache, if there is one."""
-        self.on_wake: Callable[[], None] = _nobody
+        self.on_wake: Callable[[], None] = nobody
         """Is called when there is something to send, or to ask for, without anything having been received."""
 
     def on_finished(self, tag: object, outcome: Outcome) -> None:
@@ -90,6 +97,19 @@ class SessionCore:
     def note_executed(self, name: str) -> None:
         """Note that a statement made by SQL's PREPARE is about to run."""
         raise NotImplementedError
+
+    # -- texts -----------------------------------------------------------------------------------
+
+    def read(self, raw: bytes) -> tuple[str, TextFacts]:
+        """Return a text of the client, and what it does: anything, where the server may read it in another way."""
+        text = as_text(raw)
+        return text, UNKNOWN_TEXT if b"\\" in raw and self._may_misread(raw) else classify(text)
+
+    def _may_misread(self, raw: bytes) -> bool:
+        """Return whether a backslash in a string may mean something else to the server than to the parser."""
+        if self.parameters.get(_CONFORMING, b"on") != b"on" or Effect.SETTINGS in self.unit.effects:
+            return True
+        return not raw.isascii() and self.parameters.get(_ENCODING, b"UTF8") != b"UTF8"
 
     # -- for the extended protocol ---------------------------------------------------------------
 

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.pool.session.belongings import PROCESS, SESSION_MODE, Belongings
 from longshore.pool.session.client_messages import ClientMessages
+from longshore.pool.session.core import nobody
 from longshore.pool.session.packing import pack, unpack
 from longshore.pool.session.probe import parse_findings, probe_sql
 from longshore.pool.session.rename import CLOSE_COMPLETE, SYNC, close_message
 from longshore.pool.session.server_messages import ServerMessages
 from longshore.pool.session.settings import is_sure_to_succeed
-from longshore.pool.session.tags import PROBE, RESTORE, Replay
+from longshore.pool.session.tags import AGAIN, PROBE, RESTORE, RETRY, Replay
 from longshore.pool.session.unit import Unit
 from longshore.proto.postgres.constants import FrontendType, TransactionStatus
 from longshore.proto.postgres.errors import error_response, violation_response
@@ -67,6 +68,19 @@ class SessionEngine(ClientMessages, ServerMessages):
         self._scans_epoch = -1  # see PoolShared.scanned_epoch
         if shared.cache is not None:
             self.desk = shared.cache.desk(self)
+
+    def join_cache(self) -> None:
+        """Ask the cache of the pool from now on, which may not have been there when the session began; idempotent."""
+        if self.desk is None and self.shared.cache is not None:
+            self.desk = self.shared.cache.desk(self)
+            self.desk.join()
+
+    def end(self) -> None:
+        """Let go of what refers to the session, so that it goes without the collector; the last call."""
+        if self.desk is None:
+            self.on_wake = nobody
+            self.wire.end()
+            self.extended.end()
 
     # -- what may be asked -----------------------------------------------------------------------
 
@@ -133,6 +147,14 @@ class SessionEngine(ClientMessages, ServerMessages):
         self._rest()
         if self.desk is not None:
             self.desk.after(())
+
+    def repeat(self, server: ServerMemory) -> None:
+        """Go on with this connection, where a batch of the inbox fails that was sent without its Parse: send it all."""
+        self.is_waiting = True
+        self.attach(server)
+        server.unnamed = None
+        self.wire.inject(b"", _F.Bind, AGAIN)
+        self.wire.inject(b"", _F.Sync, RETRY)
 
     def detach(self) -> ServerMemory:
         """Give the connection back; only when ``is_done``."""
@@ -312,6 +334,8 @@ class SessionEngine(ClientMessages, ServerMessages):
         """Ask the server what stayed behind; the client waits meanwhile."""
         self.is_waiting = True
         self.shared.statistics.probes += 1
+        assert self.wire.server is not None
+        self.wire.server.unnamed = None  # a simple query takes it away
         self.start_capture()
         belongings = self.belongings
         names = {name for name in (*belongings.settings, *self.shared.dotted_names) if "." in name}

@@ -32,7 +32,6 @@ from longshore.proto.postgres.constants import FrontendType, TransactionStatus
 from longshore.proto.postgres.errors import error_response
 from longshore.proto.postgres.frontend import Outcome
 from longshore.proto.postgres.violation import ProtocolViolation
-from longshore.sql.classify import classify
 from longshore.sql.facts import UNKNOWN_TEXT, Kind
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ if TYPE_CHECKING:
 
     class Session(Protocol):
         """What this needs of the session."""
+
+        def read(self, raw: bytes) -> tuple[str, TextFacts]:
+            """Return a text of the client, and what it does."""
 
         def note(self, facts: TextFacts, text: str) -> bool:
             """Take a text that is about to run; False when it must not."""
@@ -142,6 +144,10 @@ class ExtendedProtocol:
         self._shared = shared
         self._session = session
 
+    def end(self) -> None:
+        """Let go of the session; the last call."""
+        del self._session
+
     # -- Parse -----------------------------------------------------------------------------------
 
     def on_parse(self, frame: Frame) -> None:
@@ -150,15 +156,20 @@ class ExtendedProtocol:
             name, raw_text, body = split_parse(frame.raw)
         except ValueError:
             raise ProtocolViolation(_MALFORMED, message_type=frame.type) from None
-        text = as_text(raw_text)
-        facts = classify(text)
+        text, facts = self._session.read(raw_text)
         for statement in facts.statements:
-            if statement.kind is Kind.EXECUTE:
-                self.lend(statement.name.encode())
+            if statement.executes:
+                self.lend(statement.executes.encode())
         if name:
             self._parse_named(name, Prepared(body, b"", facts, text))
             return
         prepared = Prepared(body, b"", facts, text)
+        if self._server.is_parse_left_out:
+            self._server.is_parse_left_out = False
+            self.unnamed = prepared
+            self._set_unnamed(prepared)
+            self._wire.answer(PARSE_COMPLETE, _Parsing(b"", prepared))
+            return
         if self._wire.send(frame.raw, frame.type, tag=_Parsing(b"", prepared)):
             self.unnamed = prepared
             self._set_unnamed(prepared)
@@ -167,7 +178,8 @@ class ExtendedProtocol:
         server = self._server
         is_exit = any(each.kind in _EXITS for each in prepared.facts.statements)
         is_failed = server.relay.status is TransactionStatus.FAILED and not is_exit
-        is_private = any(each.kind is Kind.EXECUTE for each in prepared.facts.statements)
+        # What is executed is the client's own; 'now' is the moment of its Parse, not of somebody else's.
+        is_private = any(each.executes or each.has_clock_literal for each in prepared.facts.statements)
         meaning = (self._shared.names.new(),) if is_private else self._session.meaning()
         prepared.name = self._shared.names.name(StatementKey(prepared.body, meaning))
         if not is_failed and (name in self.statements or self._session.has_sql_prepared(as_text(name))):

@@ -43,6 +43,9 @@ _HIDDEN: Final = r"""(SELECT pg_catalog.json_object_agg(h.name, pg_catalog.curre
    E'set_config\\s*\\(\\s*''([a-z_]\\w*\\.\\w+)''|\\mset\\s+(?:session\\s+)?([a-z_]\\w*\\.\\w+)\\s*(?:=|to\\M)', 'gi') m
    WHERE p.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace LIMIT 1000) h)"""
 
+# A SET TRANSACTION makes them be of the session, says the catalogue; each transaction begins with their defaults.
+_OF_TRANSACTION: Final = frozenset({"transaction_isolation", "transaction_read_only", "transaction_deferrable"})
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -104,7 +107,7 @@ def parse_findings(value: bytes, login: str) -> Findings:
     """
     answer = msgspec.json.decode(value, type=_Answer)
     # The catalogue writes some in capitals ("TimeZone"); a name is the same in any case.
-    settings = {name.lower(): value for name, value in (answer.settings or {}).items()}
+    settings = {name.lower(): value for name, value in (answer.settings or {}).items() if name not in _OF_TRANSACTION}
     for name, found in {**(answer.hidden or {}), **(answer.named or {})}.items():
         is_default = (name == "role" and found == "none") or (name == "session_authorization" and found == login)
         if found and not is_default:

@@ -29,11 +29,15 @@ class ServerMemory:
         "cancel_key",
         "cancels",
         "is_changing",
+        "is_parse_left_out",
         "listens",
         "parameters",
         "pid",
         "prepared",
         "relay",
+        "reusable",
+        "reusable_meaning",
+        "reuses",
         "sequence_owner",
         "server_id",
         "settings",
@@ -70,6 +74,14 @@ class ServerMemory:
         self.unnamed: Prepared | None = None
         """What the unnamed statement is."""
         self.unnamed_shape = Shape()
+        self.reusable: Prepared | None = None
+        """The unnamed statement, when the fast lane has had it parsed: it may run again without."""
+        self.reusable_meaning: tuple[object, ...] = ()
+        """See ``Belongings.meaning``."""
+        self.reuses = 0
+        """How often it has."""
+        self.is_parse_left_out = False
+        """The fast lane has not sent the Parse that the engine is about to take."""
         self.writes: PendingWrites | None = None
         """What the present transaction may have written, where a cache wants to know."""
         self.sequence_owner: int | None = None

@@ -8,6 +8,7 @@ from longshore.pool.session.listening import Listening
 from longshore.pool.session.prepared import NAME_PREFIX
 from longshore.pool.session.rename import SYNC
 from longshore.pool.session.tags import (
+    AGAIN,
     LISTEN_HERE,
     PROBE,
     RESTORE,
@@ -230,6 +231,10 @@ class ServerMessages(Listening):
         elif tag is LISTEN_HERE or tag is UNLISTEN_HERE:
             if not self.is_cancel_of_unlisten(tag, error):
                 self._fail(error)
+        elif tag is AGAIN:
+            assert self.wire.server is not None
+            if self.wire.server.relay.is_closed:
+                self.wire.to_client.append(raw)
         elif self.wire.server is not None and self.wire.server.relay.is_own_batch:
             pass  # before a simple query: the query will fail for the same reason
         else:
@@ -266,7 +271,7 @@ class ServerMessages(Listening):
         elif isinstance(tag, Deallocating):
             if outcome is Outcome.DONE and not tag.is_failed:
                 self.extended.statements.pop(tag.name, None)
-        elif not isinstance(tag, (Refused, Replay)):
+        elif tag is not AGAIN and not isinstance(tag, (Refused, Replay)):
             self.extended.finished(tag, outcome)
 
     def _probe_ended(self) -> None:
@@ -277,10 +282,10 @@ class ServerMessages(Listening):
             self.probe_again(self._probes > _MAX_PROBES)
 
     def _send_again(self) -> None:
-        """Forget the outdated statement; the batch lies in the inbox."""
+        """Forget the outdated statement, if it has a name; the batch lies in the inbox."""
         outdated, self.extended.outdated = self.extended.outdated, None
-        assert outdated is not None
-        self.extended.renew(outdated)
+        if outdated is not None:
+            self.extended.renew(outdated)
         self.unit.has_error = False
         self.is_waiting = False
 

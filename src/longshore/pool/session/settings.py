@@ -27,7 +27,6 @@ _SURE: Final = frozenset(
         "extra_float_digits",
         "bytea_output",
         "standard_conforming_strings",
-        "statement_timeout",
         "lock_timeout",
         "idle_in_transaction_session_timeout",
         "default_transaction_isolation",
@@ -49,6 +48,7 @@ _SURE: Final = frozenset(
     ]
 )
 """A value that was good once is good again."""
+_LIMIT: Final = "statement_timeout"
 
 
 def quote_literal(text: str) -> str:
@@ -86,6 +86,8 @@ def transition(has: Mapping[str, str], wants: Mapping[str, str]) -> list[str]:
 
 def is_sure_to_succeed(has: Mapping[str, str], wants: Mapping[str, str]) -> bool:
     """Return whether nothing outside of the session decides if ``transition`` works: no role, no tablespace."""
+    if _LIMIT in has or _LIMIT in wants:
+        return False  # it counts for our statements, too
     changed = {name for name in has.keys() | wants.keys() if has.get(name) != wants.get(name)}
     return changed <= _SURE
 

@@ -53,8 +53,7 @@ class PoolShared:
         self.cache: PoolCache | None = None
         """Where sessions ask before they ask for a server connection; set before the first session begins.
 
-        With a cache every statement has to go through ``SessionEngine``, which notes what it writes: a faster lane may
-        take reads only, and only those that ``Desk.look`` has let pass.
+        With a cache every write has to be noted: by ``SessionEngine``, or by ``LanePass`` in the fast lane.
         """
         self.on_catalogue_wanted: Callable[[], None] = lambda: None
         """Is told when somebody would have used ``known_catalogue``, and there was none."""

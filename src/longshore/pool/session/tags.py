@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from longshore.pool.session.prepared import Prepared
     from longshore.sql.facts import TextFacts
 
-__all__ = ["LISTEN_HERE", "PROBE", "RESTORE", "RETRY", "UNLISTEN_HERE", "Deallocating", "Replay", "Unread"]
+__all__ = ["AGAIN", "LISTEN_HERE", "PROBE", "RESTORE", "RETRY", "UNLISTEN_HERE", "Deallocating", "Replay", "Unread"]
 
 RESTORE: Final = object()
 """Parameters are set."""
@@ -21,6 +21,9 @@ UNLISTEN_HERE: Final = object()
 """It stops."""
 RETRY: Final = object()
 """A batch that failed ends; it is sent once more then."""
+
+AGAIN: Final = object()
+"""A batch of the fast lane has failed that was sent without its Parse; all of it is sent then."""
 
 
 @dataclass(frozen=True, slots=True)

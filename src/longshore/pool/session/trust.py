@@ -44,3 +44,5 @@ class Trust(SessionCore):
         """Note that what is sent next may change the catalogue."""
         assert self.wire.server is not None
         self.shared.begin_change(self.wire.server)
+        if self.belongings.creates_temporary:
+            self.unit.note_unknown()

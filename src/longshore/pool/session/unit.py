@@ -55,6 +55,8 @@ class Unit:
         for statement in facts.statements:
             if statement.kind in _MURKY or statement.is_chained:
                 self.is_murky = True
+            if statement.kind is Kind.SET and statement.name == "search_path" and _leads_to_temporary(statement):
+                self.effects |= Effect.ANYTHING
             if statement.kind in _SETS and not statement.is_local:
                 self.is_murky |= " " in statement.name  # SESSION CHARACTERISTICS: it sets three others
             elif statement.kind not in _BEFORE:
@@ -95,3 +97,8 @@ class Unit:
     def is_unclear(self) -> bool:
         """True when statements may have been undone."""
         return self.has_error or self.is_murky
+
+
+def _leads_to_temporary(statement: Statement) -> bool:
+    """Return whether what is created without a schema may be temporary from here on."""
+    return statement.value is None or "pg_temp" in statement.value

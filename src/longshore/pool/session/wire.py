@@ -48,6 +48,10 @@ class Wire:
         self.server: ServerMemory | None = None
         self._on_finished = on_finished
 
+    def end(self) -> None:
+        """Tell nobody any more."""
+        self._on_finished = _nobody
+
     def send(self, raw: bytes, message_type: int, detail: int = 0, tag: object = None) -> bool:
         """Send a message of the client; False when the server would not read it anyway."""
         assert self.server is not None
@@ -85,3 +89,7 @@ class Wire:
         self.to_client.extend(relay.take_local())
         for tag, outcome in relay.take_finished():
             self._on_finished(tag, outcome)
+
+
+def _nobody(_tag: object, _outcome: Outcome) -> None:
+    """Of a session that is over."""

@@ -49,6 +49,8 @@ class Rules:
     """A connection is replaced when it is so old; a little earlier by chance, so that not all go at once."""
     probe_after_s: float = 30.0
     """A connection that was idle for longer is asked before it is used."""
+    outage_s: float = 10.0
+    """A restart or a fail-over of the database is waited for so long; after that nobody waits for an outage to end."""
 
 
 def back_off_s(failures: int) -> float:
@@ -63,7 +65,7 @@ class RejectReason(Enum):
     TIMED_OUT = auto()
     TOO_MANY = auto()
     CANNOT_LOG_IN = auto()
-    """The database refuses the account, or does not exist: waiting would not help."""
+    """The database refuses the account, does not exist, or has been out of reach for long: waiting would not help."""
 
 
 # --- events ---------------------------------------------------------------------------------------------------------

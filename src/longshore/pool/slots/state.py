@@ -111,6 +111,7 @@ class PoolState:
         self._last_id = 0
         self._epoch = 0
         self._failures = 0  # in a row
+        self._failing_since = 0.0  # the first of these
         self._open_at = 0.0  # not before
         self._is_paused = False
         self._is_pause_told = False
@@ -292,6 +293,10 @@ class PoolState:
         if not self._idle and len(self._waiters) >= self._rules.max_waiting:
             actions.append(Reject(event.session_id, RejectReason.TOO_MANY, 0.0))
             return
+        if now < self._open_at and self._is_outage(now):
+            # The next attempt is for who comes after ``_open_at``: it is the attempts that tell when the outage ends.
+            actions.append(Reject(event.session_id, RejectReason.CANNOT_LOG_IN, 0.0))
+            return
         self._add_waiter(event.session_id, event.tenant, now)
 
     def _opened(self, now: float, server_id: int, lifetime_s: float, actions: list[Action]) -> None:
@@ -301,13 +306,20 @@ class PoolState:
 
     def _failed(self, now: float, server_id: int, is_permanent: bool, actions: list[Action]) -> None:
         self._forget(server_id)
+        if not self._failures:
+            self._failing_since = now
         self._failures += 1
         self._open_at = now + back_off_s(self._failures)
-        if is_permanent and not self._is_any_alive():
+        if (is_permanent and not self._is_any_alive()) or self._is_outage(now):
             for session_id, waiter in self._waiters.items():
                 actions.append(Reject(session_id, RejectReason.CANNOT_LOG_IN, now - waiter.since))
             self._waiters.clear()
             self._waiting.clear()
+
+    def _is_outage(self, now: float) -> bool:
+        """Return whether the database has been out of reach for longer than anybody should wait for it."""
+        is_long = self._failures > 0 and now - self._failing_since >= self._rules.outage_s
+        return is_long and not self._is_paused and not self._is_any_alive()
 
     def _returned(self, now: float, server_id: int, actions: list[Action]) -> None:
         server = self._servers[server_id]

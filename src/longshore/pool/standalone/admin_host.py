@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessAdminHost", "config_items"]
 
-_FIXED = frozenset({"listen", "metrics", "log", "control"})
+_FIXED = frozenset({"listen", "metrics", "log", "cache_store", "control"})
 """What only a new process takes."""
 
 
@@ -43,8 +43,9 @@ class ProcessAdminHost:
         Raises:
             ReloadFailed: it cannot be used, or there is none.
         """
-        if self._process.settings.file is None:
-            raise ReloadFailed("this pool was started with a URL and has no configuration file")
+        settings = self._process.settings
+        if settings.file is None and settings.users_file is None:
+            raise ReloadFailed("this pool was started with a URL and has neither a configuration file nor a users file")
         try:
             self._process.reload()
         except ConfigError as exc:
@@ -92,5 +93,6 @@ def _texts(settings: PoolSettings) -> dict[str, str]:
         "tls": settings.tls.mode if settings.tls is not None else "disable",
         "metrics": str(settings.metrics or ""),
         "log": "json" if settings.is_json else "text",
+        "cache_store": str(settings.cache_store or ""),
         "control": str(settings.control or ""),
     }

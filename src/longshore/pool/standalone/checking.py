@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from longshore.pool.cache.model import CacheRules
+from longshore.pool.cache.redis_store import RedisStore
 from longshore.pool.inner_session import InnerQueryFailed, inner_query
 from longshore.pool.model import Mode
 from longshore.pool.pools import Pools
@@ -16,12 +18,15 @@ from longshore.pool.servers.login_failed import LoginFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from longshore.pool.cache.store_address import StoreAddress
     from longshore.pool.model import Database
     from longshore.pool.pool import Pool
 
-__all__ = ["Answer", "ask_all", "crowded"]
+__all__ = ["NO_PACKAGE", "Answer", "ask_all", "ask_store", "crowded"]
 
 LIMIT_S: Final = 20.0
+STORE_LIMIT_S: Final = 5.0
+NO_PACKAGE: Final = "it needs the package 'redis': run 'pip install longshore[redis]'"
 _QUESTION: Final = """
 SELECT pg_catalog.current_setting('server_version'), pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('max_connections')::int
@@ -60,6 +65,21 @@ async def ask_all(databases: Sequence[Database]) -> list[Answer]:
         return [await _ask(pools, each) for each in databases]
     finally:
         await pools.aclose()
+
+
+async def ask_store(address: StoreAddress) -> str:
+    """Return why the store of the read cache cannot be used; empty: it answers.
+
+    Cancellation: safe.
+    """
+    try:
+        store = RedisStore(address, monotonic, timeout_s=STORE_LIMIT_S)
+    except ImportError:
+        return NO_PACKAGE
+    try:
+        return await store.ask()
+    finally:
+        await store.aclose()
 
 
 def _plain(database: Database) -> Database:

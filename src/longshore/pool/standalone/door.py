@@ -62,6 +62,13 @@ class Door:
         self._admin.access = self._access()
         self._door = self._make()
 
+    async def aclose(self) -> None:
+        """End the sessions of the admin database, which are no clients of a pool.
+
+        Cancellation: safe.
+        """
+        await self._admin.aclose()
+
     def cancel(self, pid: int, secret: bytes, on_done: Callable[[], None], source: CancelLink | None = None) -> None:
         """Cancel what a client does, here or in the process before or behind us; ``on_done`` is called in any case.
 

@@ -98,6 +98,23 @@ class MetricsFailed(PoolEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CacheStore(PoolEvent):
+    """The store of the read cache does not answer, or answers again."""
+
+    level: ClassVar[str] = "warning"
+    name: ClassVar[str] = "cache_store"
+    store: str
+    reason: str
+    """Empty: it answers again."""
+
+    def __str__(self) -> str:
+        if not self.reason:
+            return f"the store of the read cache, {self.store}, answers again"
+        what = "reads go to the database until it does"
+        return f"the store of the read cache, {self.store}, does not answer ({self.reason}): {what}"
+
+
+@dataclass(frozen=True, slots=True)
 class ClientLoggedIn(PoolEvent):
     """A client was let in."""
 

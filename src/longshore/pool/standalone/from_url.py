@@ -12,17 +12,19 @@ from longshore.config.positions import Positions
 from longshore.config.report import Report
 from longshore.config.validate import nearest
 from longshore.pool.cache.model import CacheRules
+from longshore.pool.cache.store_address import parse_store
 from longshore.pool.model import Database, Mode
+from longshore.pool.servers.target_url import parse_target_url
 from longshore.pool.slots.model import Rules
 from longshore.pool.standalone.listen import parse_listen
 from longshore.pool.standalone.model import DEFAULT_LISTEN, PoolSettings
 from longshore.pool.standalone.resolve import ADMIN_DATABASES, Fetch
 from longshore.pool.standalone.resolve_target import target_of_url
-from longshore.pool.standalone.target_url import parse_target_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from longshore.pool.cache.store_address import StoreAddress
     from longshore.pool.standalone.resolve import Material
 
 __all__ = ["UrlOptions", "parse_cache_rules", "settings_of_url"]
@@ -41,6 +43,7 @@ class UrlOptions:
     size: int | None = None
     cache: str | None = None
     """``"on"``, or rules like ``max_age=60,swr=15``."""
+    cache_store: str | None = None
     users_file: str | None = None
     metrics: str | None = None
 
@@ -73,6 +76,7 @@ def settings_of_url(url: str, options: UrlOptions, material: Material) -> PoolSe
         rules=Rules(size=options.size) if options.size is not None else Rules(),
         cache=CacheRules() if options.cache is None else parse_cache_rules(options.cache),
     )
+    store = None if options.cache_store is None else _store(options)
     own = frozenset({parsed.user})
     return PoolSettings(
         databases=(database,),
@@ -81,8 +85,18 @@ def settings_of_url(url: str, options: UrlOptions, material: Material) -> PoolSe
         users_file=None if options.users_file is None else material.path(options.users_file),
         # Whoever is on this machine may look; with a users file, who has the account's name may do all.
         admin_users=own,
+        cache_store=store,
         metrics=None if options.metrics is None else parse_listen(options.metrics),
     )
+
+
+def _store(options: UrlOptions) -> StoreAddress:
+    if options.cache is None:
+        raise ValueError("--cache-store says where results are kept: add --cache")
+    try:
+        return parse_store(options.cache_store or "")
+    except ValueError as exc:
+        raise ValueError(f"--cache-store {exc}") from None
 
 
 def parse_cache_rules(text: str) -> CacheRules:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CancelLink", "is_same_account"]
 
 _CREDENTIALS = struct.Struct("3i")
+_ROOT = 0
 
 
 def is_same_account(sock: socket.socket) -> bool:
@@ -30,7 +31,7 @@ def is_same_account(sock: socket.socket) -> bool:
     if option is None:
         return True  # the socket's file is ours alone (0600)
     _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
-    return uid in (0, os.geteuid())
+    return uid in (_ROOT, os.geteuid())
 
 
 class CancelLink:

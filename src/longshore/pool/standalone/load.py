@@ -126,10 +126,10 @@ class Files:
     def users(self, name: str) -> dict[str, Secret]:
         """Return what a users file says; see ``Material``."""
         path = self.path(name)
-        mode = path.stat().st_mode if path.exists() else 0
-        if mode & 0o007:
+        text = decode_text(_read(path), str(path))
+        if path.stat().st_mode & 0o007:
             raise ValueError(f"{str(path)!r} can be read by everybody: run 'chmod 640 {path}'")
-        return parse_users(decode_text(_read(path), str(path)), str(path))
+        return parse_users(text, str(path))
 
     def _open(self) -> CredentialStore:
         if self._store is None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from longshore.config.model import Notice
+    from longshore.pool.cache.store_address import StoreAddress
     from longshore.pool.model import Database
     from longshore.proto.postgres.auth import Secret
 
@@ -66,6 +67,8 @@ class PoolSettings:
     metrics: Listen | None = None
     is_json: bool = False
     tls: ClientTls | None = None
+    cache_store: StoreAddress | None = None
+    """Where results of reads are kept for several machines; None: in memory."""
     control: Path | None = None
     """Of the socket for the online restart; None: no such socket."""
     file: Path | None = None

@@ -14,7 +14,7 @@ from longshore.pool.refusals import PoolRefused
 from longshore.pool.session.engine import SessionEngine
 from longshore.pool.session_ids import begin_session_ids_at, new_session_id
 from longshore.pool.standalone import events as said
-from longshore.pool.standalone.link import CancelLink
+from longshore.pool.standalone.link import CancelLink, is_same_account
 from longshore.pool.standalone.packed_secret import unpack_secret
 from longshore.proto.ipc.takeover import (
     FORM,
@@ -94,6 +94,11 @@ class Predecessor:
             sock.close()
             hint = "start without --replace when no pool runs with this configuration"
             raise TakeOverFailed(f"no process answers at {path}: {exc.strerror}; {hint}") from exc
+        if not is_same_account(sock):
+            # Whoever hands over clients says who they are.
+            sock.close()
+            hint = "set 'control' in [pool] to a path in a folder of your own"
+            raise TakeOverFailed(f"the process at {path} is another account's; {hint}")
         channel = Channel(sock)
         try:
             channel.send_now(TakeOver(form=FORM, pid=os.getpid()))

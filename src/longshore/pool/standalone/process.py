@@ -11,12 +11,16 @@ import os
 import signal
 import socket  # noqa: TC003 - in a dataclass
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from longshore.aio.tasks import spawn
 from longshore.config.errors import ConfigError
+from longshore.pool.cache.read_cache import ReadCache
+from longshore.pool.cache.redis_store import RedisStore
 from longshore.pool.pools import Pools
 from longshore.pool.standalone import events as said
+from longshore.pool.standalone.checking import NO_PACKAGE
 from longshore.pool.standalone.control import Control
 from longshore.pool.standalone.door import Door
 from longshore.pool.standalone.gates import Gates, given
@@ -34,13 +38,17 @@ if TYPE_CHECKING:
     from longshore.pool.standalone.events import EventSink
     from longshore.pool.standalone.model import PoolSettings
 
-__all__ = ["PoolProcess", "ProcessOptions"]
+__all__ = ["PoolProcess", "ProcessOptions", "StoreFailed"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_EVERY_S = 0.02
 _SOON_S = 1.0
 _LOOK_LATER_S = 0.25
 _IDLE_S = 1.0
+
+
+class StoreFailed(Exception):
+    """The store of the read cache cannot be used; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +93,14 @@ class PoolProcess:
         self._is_closing_time = False
         self._drain_s: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._store: RedisStore | None = None
 
     async def run(self) -> int:
         """Serve until it is stopped or another process took over; return the exit code.
 
         Raises:
             ListenFailed: a place cannot be listened at.
+        StoreFailed: there is no way to talk to the store of the read cache.
             TakeOverFailed: there is no process to replace, or it refuses.
 
         Cancellation: closes everything at once.
@@ -102,7 +112,9 @@ class PoolProcess:
         self.scrapes = Scrapes(settings.metrics, self.sink)
         try:
             self.gates.open(settings.listen)
-            self.pools = Pools(settings.databases, on_pin=self._on_pin)
+            self._store = self._open_store()
+            cache = ReadCache(monotonic, remote=self._store)
+            self.pools = Pools(settings.databases, on_pin=self._on_pin, read_cache=cache)
             if self.predecessor.is_there:
                 self.pools.read_cache.suspend()
             self.watch.begin(self.pools)
@@ -113,6 +125,17 @@ class PoolProcess:
             await self._close()
         self.sink(said.Stopped())
         return 0
+
+    def _open_store(self) -> RedisStore | None:
+        address = self.settings.cache_store
+        if address is None:
+            return None
+        try:
+            store = RedisStore(address, monotonic, tell=lambda name, why: self.sink(said.CacheStore(name, why)))
+        except ImportError as exc:
+            raise StoreFailed(f"the store of the read cache: {NO_PACKAGE}") from exc
+        store.begin()
+        return store
 
     async def _meet(self) -> Predecessor:
         if self.options.is_replacing and self.settings.control is not None:
@@ -247,6 +270,10 @@ class PoolProcess:
             self.control.close(is_last=is_last)
         if hasattr(self, "pools"):
             await self.pools.aclose()
+        if self._store is not None:
+            await self._store.aclose()
+        if hasattr(self, "door"):
+            await self.door.aclose()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -292,6 +319,6 @@ class PoolProcess:
 
 def _not_applied(former: PoolSettings, fresh: PoolSettings) -> tuple[str, ...]:
     """Return the keys that changed and that only a new process takes."""
-    kept = ("listen", "metrics", "control", "is_json")
+    kept = ("listen", "metrics", "control", "is_json", "cache_store")
     names = {"is_json": "log"}
     return tuple(f"pool.{names.get(key, key)}" for key in kept if getattr(former, key) != getattr(fresh, key))

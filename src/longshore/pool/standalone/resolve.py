@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from longshore.pool.cache.model import CacheRules
+from longshore.pool.cache.store_address import parse_store
 from longshore.pool.model import Database, Mode
 from longshore.pool.slots.model import Rules
 from longshore.pool.standalone.listen import Listen, parse_listen
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from longshore.config.positions import KeyPath
     from longshore.config.report import Report
+    from longshore.pool.cache.store_address import StoreAddress
     from longshore.pool.standalone.shape import ClientTlsShape, DatabaseShape, PoolFile, PoolShape
     from longshore.proto.postgres.auth import Secret
 
@@ -123,6 +125,7 @@ def resolve(shape: PoolFile, material: Material, report: Report, file: Path) -> 
         metrics=None if pool.metrics is None else parse_listen(pool.metrics),
         is_json=pool.log == "json",
         tls=_client_tls(shape.tls, fetch),
+        cache_store=_cache_store(pool, fetch),
         control=None if pool.control is None else material.path(pool.control),
         file=file,
     )
@@ -170,6 +173,17 @@ def resolve_database(name: str, shape: DatabaseShape, fetch: Fetch) -> Database 
             max_result_bytes=cache.max_result_bytes or defaults.max_result_bytes,
         ),
     )
+
+
+def _cache_store(pool: PoolShape, fetch: Fetch) -> StoreAddress | None:
+    url, secret = pool.cache_store, pool.cache_store_secret
+    path: KeyPath = ("pool", "cache_store_secret")
+    if url is None:
+        if secret is not None:
+            fetch.report.problem(path, "stands without cache_store")
+        return None
+    password = None if secret is None else fetch(path, lambda: fetch.material.secret(secret))
+    return fetch(("pool", "cache_store"), lambda: parse_store(url, password))
 
 
 def _auth_query(shape: PoolFile, report: Report) -> AuthQuery | None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from longshore.core.addresses import SocketAddress
 from longshore.pool.servers.target import Target, TlsMode, UpstreamTls
-from longshore.pool.standalone.target_url import PORT, parse_target_url
+from longshore.pool.servers.target_url import PORT, parse_target_url
 
 if TYPE_CHECKING:
     from longshore.config.positions import KeyPath
+    from longshore.pool.servers.target_url import TargetUrl
     from longshore.pool.standalone.resolve import Fetch
     from longshore.pool.standalone.shape import DatabaseShape, UpstreamTlsShape
-    from longshore.pool.standalone.target_url import TargetUrl
 
 __all__ = ["resolve_target", "target_of_url"]
 

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from longshore.config import checks
+from longshore.pool.cache.store_address import parse_store
+from longshore.pool.servers.target_url import parse_target_url
 from longshore.pool.standalone.listen import parse_listen
-from longshore.pool.standalone.target_url import parse_target_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ MAX_CONNECTIONS = 100_000
 """PostgreSQL allows 262,143; more than this many in one pool is a mistake."""
 MAX_CLIENTS = 1_000_000
 MAX_SECONDS = 7 * 24 * 3600.0
+MIN_LIFETIME_S = 10.0
+"""Of a server connection: with less, the database does little but logins."""
 MAX_BYTES = 1 << 40
 MAX_NAME_BYTES = 63
 """``NAMEDATALEN`` - 1."""
@@ -69,6 +72,8 @@ class PoolShape(msgspec.Struct, frozen=True, kw_only=True):
     login_timeout_s: Seconds | None = None
     metrics: Annotated[str, _checked(parse_listen)] | None = None
     log: Literal["text", "json"] | None = None
+    cache_store: Annotated[str, _checked(parse_store)] | None = None
+    cache_store_secret: Secret | None = None
     control: File | None = None
 
 
@@ -127,7 +132,7 @@ class DatabaseShape(msgspec.Struct, frozen=True, kw_only=True):
     max_waiting: Annotated[int, Meta(ge=0, le=MAX_CLIENTS)] | None = None
     wait_timeout_s: Seconds | None = None
     idle_timeout_s: Seconds | None = None
-    lifetime_s: Seconds | None = None
+    lifetime_s: Annotated[float, Meta(ge=MIN_LIFETIME_S, le=MAX_SECONDS)] | None = None
     cache: CacheShape | None = None
     users: list[Name] | None = None
 

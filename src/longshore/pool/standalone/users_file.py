@@ -57,7 +57,7 @@ def user_line(name: str, secret: str) -> str:
 
 def with_user(text: str, name: str, secret: str) -> str:
     """Return the file with this user, at its place when it is there already."""
-    lines, is_there = text.splitlines(), False
+    lines, is_there = _split(text), False
     for index, line in enumerate(lines):
         if _name(line) == name:
             lines[index], is_there = user_line(name, secret), True
@@ -68,15 +68,21 @@ def with_user(text: str, name: str, secret: str) -> str:
 
 def without_user(text: str, name: str) -> str | None:
     """Return the file without this user; None when it is not there."""
-    lines = text.splitlines()
+    lines = _split(text)
     left = [line for line in lines if _name(line) != name]
     return None if len(left) == len(lines) else "".join(f"{line}\n" for line in left)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_split(text), 1):
         if line.strip() and not line.lstrip().startswith((";", "#")):
             yield number, line
+
+
+def _split(text: str) -> list[str]:
+    """Return the lines: only a line feed ends one, as other "line ends" of Unicode may be part of a password."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines[:-1] if not lines[-1] else lines
 
 
 def _name(line: str) -> str | None:

@@ -26,6 +26,8 @@ LONG_WAIT_S: Final = 5.0
 TELL_AGAIN_S: Final = 60.0
 MAX_EXPLAINED: Final = 10_000
 """Pins that are remembered, so as not to explain them again."""
+MAX_STATEMENT_CHARS: Final = 1_000
+"""Of a statement that is remembered and told: a client can send megabytes."""
 
 
 class Watch:
@@ -59,13 +61,19 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
 
+    @property
+    def remembered(self) -> set[str]:
+        """The pools of which something is kept, as ``account@database``."""
+        return self._failures.keys() | self._opened.keys() | self._told_wait.keys()
+
     def pinned(self, pool: Pool, session_id: int, reason: str, statement: str, user: str) -> None:
         """Explain a pin, once for each reason and statement."""
-        key = (pool.name, reason, statement)
+        shown = statement[:MAX_STATEMENT_CHARS]
+        key = (pool.name, reason, shown)
         if key in self._explained or len(self._explained) >= MAX_EXPLAINED:
             return
         self._explained.add(key)
-        self._sink(said.Pinned(pool.name, user or pool.target.user, session_id, reason, statement))
+        self._sink(said.Pinned(pool.name, user or pool.target.user, session_id, reason, shown))
 
     def logged_in(self, client: ClientConnection) -> None:
         """Tell of a client that was let in."""
@@ -84,7 +92,9 @@ class Watch:
     def _look(self) -> None:
         assert self._pools is not None
         now = monotonic()
-        for pool in self._pools.pools():
+        pools = list(self._pools.pools())
+        self._forget_all_but({_key(pool) for pool in pools})
+        for pool in pools:
             self._look_at_logins(pool)
             self._look_at_opened(pool)
             self._look_at_waiting(pool, now)
@@ -92,6 +102,12 @@ class Watch:
         if now - self._totals_at >= MINUTE_S:
             self._tell_figures(now)
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+
+    def _forget_all_but(self, keys: set[str]) -> None:
+        """Keep nothing of pools that are gone: with the database ``*``, clients choose the names."""
+        for table in (self._failures, self._opened, self._told_wait):
+            for key in table.keys() - keys:
+                del table[key]
 
     def _look_at_logins(self, pool: Pool) -> None:
         """Tell of logins that fail: the first, and then each time the number has doubled."""

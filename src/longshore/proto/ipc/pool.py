@@ -6,6 +6,7 @@ It has two channels: one with the host (``PoolHostMessage`` down, ``PoolEvent`` 
 
 from __future__ import annotations
 
+import re
 from typing import Final, TypeAlias
 
 import msgspec
@@ -21,6 +22,7 @@ __all__ = [
     "CancelServerDial",
     "DefineDatabase",
     "DialServer",
+    "EgressLost",
     "PoolAsk",
     "PoolClient",
     "PoolDatabase",
@@ -33,16 +35,27 @@ __all__ = [
     "RemoveDatabases",
     "ServerDialFailed",
     "ServerDialed",
+    "is_handle",
 ]
 
 HANDLE_PREFIX: Final = "longshore_"
 """Of the user names that ``env.DB.get(…)`` gives."""
+_HANDLE: Final = re.compile(HANDLE_PREFIX + "[0-9a-f]{16,64}")
+
+
+def is_handle(user: str) -> bool:
+    """Say whether a user name is one of ``env.DB.get(…)``, and not that of an account, like ``longshore_app``."""
+    return _HANDLE.fullmatch(user) is not None
+
 
 # --- commands: host to pool process ---------------------------------------------------------------------------------
 
 
 class AttachEgress(IpcMessage, frozen=True, kw_only=True):
     """A channel to the egress process comes with it (one descriptor), instead of the one before."""
+
+    number: int = 0
+    """What ``EgressLost`` calls it."""
 
 
 class PooledDatabase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,6 +107,12 @@ class PoolReady(IpcMessage, frozen=True, kw_only=True):
     """Everything is imported."""
 
     pid: int
+
+
+class EgressLost(IpcMessage, frozen=True, kw_only=True):
+    """The channel to the egress process ended: that process did, or it had too many open files to go on with it."""
+
+    number: int
 
 
 # --- host to egress process -----------------------------------------------------------------------------------------
@@ -172,7 +191,7 @@ class CancelServerDial(IpcMessage, frozen=True, kw_only=True):
 
 
 PoolHostMessage: TypeAlias = AttachEgress | AddDatabases | RemoveDatabases | AttachPool
-PoolEvent: TypeAlias = PoolReady
+PoolEvent: TypeAlias = PoolReady | EgressLost
 PoolOrder: TypeAlias = PoolClient | PoolDatabase | ServerDialed | ServerDialFailed
 PoolAsk: TypeAlias = DialServer | CancelServerDial
 PoolMessage: TypeAlias = PoolHostMessage | PoolEvent | PoolOrder | PoolAsk | DefineDatabase

@@ -134,6 +134,15 @@ class FrameReader:
         self._chunk_bytes = 0  # of a streamed message, still to come
         self._failure: ProtocolViolation | None = None
 
+    def another(self) -> FrameReader:
+        """Return a new reader of the same kind, which takes less time than to ask for it in words."""
+        twin = FrameReader.__new__(FrameReader)
+        twin._limits, twin._whole, twin._is_seen = self._limits, self._whole, self._is_seen
+        twin._tail = bytearray()
+        twin._chunk_bytes = 0
+        twin._failure = None
+        return twin
+
     @property
     def is_between_messages(self) -> bool:
         """True at a boundary: here, and nowhere else, an end of file is clean and a hand-over is safe."""

@@ -31,6 +31,11 @@ __all__ = [
 PROTOCOL_OPTION_PREFIX = b"_pq_."
 _MAJOR = 3
 _SUPPORTED = (PROTOCOL_3_0, PROTOCOL_3_2)
+_MAX_KNOWN = 1000
+_MAX_KNOWN_BYTES = 512
+
+_known: dict[bytes, ClientStarted] = {}
+"""What StartupMessages ask for: most clients of an application send the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +89,20 @@ class ServerStartup:
         Raises:
             ProtocolViolation: answer with a FATAL of its ``sqlstate`` and close.
         """
+        is_whole = not self._reader.buffered_bytes
+        if is_whole and (known := _known.get(data)) is not None:
+            return known
         packet = self._reader.receive_data(data)
         if packet is None or isinstance(packet, (CancelRequest, DirectTls)):
             return packet
-        if isinstance(packet, StartupMessage):
-            return judge_startup(packet)
-        return self._answer(packet)
+        if not isinstance(packet, StartupMessage):
+            return self._answer(packet)
+        started = judge_startup(packet)
+        if is_whole and not self._reader.buffered_bytes and len(data) <= _MAX_KNOWN_BYTES:
+            if len(_known) >= _MAX_KNOWN:
+                _known.clear()
+            _known[bytes(data)] = started
+        return started
 
     def take_rest(self) -> bytes:
         """Return what came behind the StartupMessage, for the ``FrameReader``."""

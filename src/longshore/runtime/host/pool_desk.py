@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PoolDesk"]
 
+_AGAIN_S: Final = 0.1
+"""How long to wait before the pool process is joined to the egress process anew: that one may be about to end."""
 _RETRY_S: Final = (0.0, 0.1, 0.5, 1.0, 5.0)
 """How long to wait before a process that was never ready is followed by another one, by how often that happened."""
 
@@ -46,6 +48,7 @@ class PoolDesk:
         self._process: PoolProcess | None = None
         self._workers: dict[int, WorkerDatabases] = {}
         self._failures = 0
+        self._channels = 0
         self._retry: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -77,12 +80,13 @@ class PoolDesk:
             self._process.remove(worker_id)
 
     def attach(self) -> None:
-        """Join the process to the egress process, which is a new one."""
+        """Join the process to the egress process: one of them is new, or what joined them broke."""
         if self._process is None:
             return
+        self._channels += 1
         mine, its = socket.socketpair()
         with mine, its:
-            self._process.attach_egress(mine)
+            self._process.attach_egress(mine, self._channels)
             self._attach_egress(its)
 
     async def close(self) -> None:
@@ -102,10 +106,20 @@ class PoolDesk:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     def _start(self) -> None:
-        self._process = PoolProcess(self._on_end, command=self._command, environment=self._environment)
-        self.attach()
+        self._process = PoolProcess(
+            self._on_end, self._on_egress_lost, command=self._command, environment=self._environment
+        )
         for databases in self._workers.values():
             self._process.add(databases.message, databases.listeners)
+        self.attach()  # last: a client may be waiting in there, and is closed when nobody knows its worker
+
+    def _on_egress_lost(self, number: int) -> None:
+        asyncio.get_running_loop().call_later(_AGAIN_S, self._attach_again, number)
+
+    def _attach_again(self, number: int) -> None:
+        if number == self._channels and not self._is_closed:
+            with contextlib.suppress(OSError):  # too many open files: then the pool is of no use, and says so
+                self.attach()
 
     def _on_end(self, was_ready: bool) -> None:
         lost, self._process = self._process, None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from longshore.proto.ipc.pool import AttachEgress, PoolReady, RemoveDatabases
+from longshore.proto.ipc.pool import AttachEgress, EgressLost, PoolReady, RemoveDatabases
 from longshore.runtime.host.child_process import ChildProcess
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class PoolProcess:
 
     Args:
         on_end: called once when it is gone without having been closed; with whether it had been ready.
+        on_egress_lost: called with the number of a channel to the egress process that has ended.
         command: what to run; the descriptor's number is appended.
         environment: its whole environment; None: ours.
 
@@ -39,11 +40,13 @@ class PoolProcess:
     def __init__(
         self,
         on_end: Callable[[bool], None],
+        on_egress_lost: Callable[[int], None] = lambda _: None,
         *,
         command: Sequence[str] = POOL_COMMAND,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._is_ready = False
+        self._on_egress_lost = on_egress_lost
         self._child = ChildProcess(
             command, self._take, lambda: on_end(self._is_ready), name="longshore pool", environment=environment
         )
@@ -53,9 +56,9 @@ class PoolProcess:
         """Its process id."""
         return self._child.pid
 
-    def attach_egress(self, sock: socket.socket) -> None:
+    def attach_egress(self, sock: socket.socket, number: int = 0) -> None:
         """Give it its end of a channel to the egress process; the caller closes its own copy."""
-        self._child.send(AttachEgress(), [sock.fileno()])
+        self._child.send(AttachEgress(number=number), [sock.fileno()])
 
     def add(self, databases: AddDatabases, listeners: Sequence[socket.socket]) -> None:
         """Announce a worker; the listeners stay the caller's."""
@@ -73,5 +76,10 @@ class PoolProcess:
         await self._child.close()
 
     def _take(self, message: Message) -> None:
-        assert isinstance(message, PoolReady), f"not from a pool process: {type(message).__name__}"
-        self._is_ready = True
+        match message:
+            case PoolReady():
+                self._is_ready = True
+            case EgressLost(number=number):
+                self._on_egress_lost(number)
+            case _:
+                raise AssertionError(f"not from a pool process: {type(message).__name__}")
