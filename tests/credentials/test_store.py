@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import threading
@@ -244,9 +245,9 @@ class TestSealed:
         store.put_secret("TOKEN", "x")
         path = store.folder / "secret" / "TOKEN"
         data = path.read_bytes()
-        for index in range(data.index(b"\n") + 1, len(data) - 1):
+        for index, bit in itertools.product(range(data.index(b"\n") + 1, len(data) - 1), (1, 2, 4)):
             broken = bytearray(data)
-            broken[index] ^= 1
+            broken[index] ^= bit
             path.write_bytes(broken)
             with pytest.raises(CredentialError):
                 CredentialStore(store.folder, KEY).secret("TOKEN")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ _MOVES = st.frozensets(st.integers(0, 29), max_size=10)
 
 # A statement that has changed, and a wrong number of values for it: which is told first.
 _EITHER = ("08P01", "0A000")
+# The schema of temporary objects has a number of the server connection.
+_OWN_SCHEMA = re.compile(rb"\bpg_temp_\d+")
+# It is the schema that is missing, as long as nobody has ever made a temporary object on a server connection.
+_NO_TEMPORARY = re.compile(r'(schema|\w+) "?pg_temp\b.* does not exist')
 # Where in the server's source; and where in the text, of a lock that ran out in a Parse of the pool.
 _SOURCE = (b"F", b"L", b"R")
 _LOCKED = "55P03"
@@ -124,11 +129,14 @@ async def _perform(client: RawSession, play: Play) -> list[object]:
 def _comparable(frame: Frame) -> object:
     message = parse_backend(frame.type, frame.payload)
     if isinstance(message, (m.ErrorResponse, m.NoticeResponse)):
+        if _NO_TEMPORARY.search(message.message):
+            return "nothing like that in pg_temp"
         # Where in the server's source, and where in a text that we may have sent in another form.
         if message.sqlstate in _EITHER:
             return "one of two things wrong"
         unlike = _SOURCE + ((b"P",) if message.sqlstate == _LOCKED else ())
-        return type(message).__name__, [each for each in message.fields if each[0] not in unlike]
+        told = [(key, _OWN_SCHEMA.sub(b"pg_temp", value)) for key, value in message.fields if key not in unlike]
+        return type(message).__name__, told
     if isinstance(message, m.RowDescription):
         return [(each.name, each.type_oid, each.type_modifier, each.format) for each in message.fields]
     return frame.raw

@@ -60,7 +60,10 @@ def unseal(data: bytes, key: bytes, label: bytes) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - the same
 
     try:
-        blob = base64.b64decode(data.removeprefix(_HEAD).strip(), validate=True)
+        text = data.removeprefix(_HEAD).strip()
+        blob = base64.b64decode(text, validate=True)
+        if base64.b64encode(blob) != text:
+            raise ValueError("bits that base64 does not use are set")
         return AESGCM(key).decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], label)
     except (InvalidTag, ValueError):
         raise CredentialError(
