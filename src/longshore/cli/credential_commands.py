@@ -9,49 +9,34 @@ from typing import Annotated
 import typer
 
 from longshore.cli.console import CommandFailed, fail, make_console
-from longshore.cli.help_style import PlainCommand, PlainGroup, examples
+from longshore.cli.help_style import PlainCommand, examples, group
 
 __all__ = ["cert", "secret"]
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What the configuration calls it.")]
 
-cert = typer.Typer(
-    name="cert",
-    cls=PlainGroup,
-    rich_markup_mode="rich",
-    no_args_is_help=True,
-    help="CA bundles and client certificates, which workers use without seeing them.",
-    epilog=examples(
-        ("longshore cert add ca corporate --cert ca.pem", ""),
-        ("longshore cert add client billing --cert chain.pem --key key.pem", ""),
-        ("longshore cert list", "with what expires when"),
-        ("longshore cert remove billing", ""),
-    ),
+cert = group(
+    "cert",
+    "CA bundles and client certificates, which workers use without seeing them.",
+    ("longshore cert add ca corporate --cert ca.pem", ""),
+    ("longshore cert add client billing --cert chain.pem --key key.pem", ""),
+    ("longshore cert list", "with what expires when"),
+    ("longshore cert remove billing", ""),
 )
-add = typer.Typer(
-    name="add",
-    cls=PlainGroup,
-    rich_markup_mode="rich",
-    no_args_is_help=True,
-    help="Store a certificate, or replace it: connections made from then on use the new one.",
-    epilog=examples(
-        ("longshore cert add ca corporate --cert ca.pem", ""),
-        ("longshore cert add client billing --cert chain.pem --key key.pem", ""),
-    ),
+add = group(
+    "add",
+    "Store a certificate, or replace it: connections made from then on use the new one.",
+    ("longshore cert add ca corporate --cert ca.pem", ""),
+    ("longshore cert add client billing --cert chain.pem --key key.pem", ""),
 )
 cert.add_typer(add)
-secret = typer.Typer(
-    name="secret",
-    cls=PlainGroup,
-    rich_markup_mode="rich",
-    no_args_is_help=True,
-    help="Values of env that stand in no file: those that secrets.required lists.",
-    epilog=examples(
-        ("longshore secret put API_TOKEN", "asks for the value"),
-        ("printf %s hunter2 | longshore secret put API_TOKEN", ""),
-        ("longshore secret list", "names only"),
-        ("longshore secret delete API_TOKEN", ""),
-    ),
+secret = group(
+    "secret",
+    "Values of env that stand in no file: those that secrets.required lists.",
+    ("longshore secret put API_TOKEN", "asks for the value"),
+    ("printf %s hunter2 | longshore secret put API_TOKEN", ""),
+    ("longshore secret list", "names only"),
+    ("longshore secret delete API_TOKEN", ""),
 )
 
 

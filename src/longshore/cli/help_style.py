@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["PlainCommand", "PlainGroup", "examples"]
+__all__ = ["PlainCommand", "PlainGroup", "examples", "group"]
 
 
 def examples(*lines: tuple[str, str]) -> str:
@@ -34,3 +35,21 @@ class PlainCommand(_Plain, TyperCommand):
 
 class PlainGroup(_Plain, TyperGroup):
     """The command that has the others."""
+
+
+def group(name: str, help_text: str, *shown: tuple[str, str]) -> typer.Typer:
+    """Return a command that has others, which without one of them shows its help.
+
+    Args:
+        name: what it is called.
+        help_text: what its commands are for.
+        *shown: see ``examples``.
+    """
+    return typer.Typer(
+        name=name,
+        cls=PlainGroup,
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+        help=help_text,
+        epilog=examples(*shown),
+    )

@@ -10,7 +10,7 @@ import typer
 
 from longshore.cli.console import CommandFailed, fail, make_console
 from longshore.cli.exit_codes import CONFIG
-from longshore.cli.help_style import PlainCommand, PlainGroup, examples
+from longshore.cli.help_style import PlainCommand, PlainGroup, examples, group
 from longshore.config.errors import ConfigError
 
 __all__ = ["pool"]
@@ -56,16 +56,11 @@ pool = typer.Typer(
     rich_markup_mode="rich",
     help="Pool and cache for PostgreSQL, for any client: transactions share few server connections, nothing breaks.",
 )
-users = typer.Typer(
-    name="users",
-    cls=PlainGroup,
-    rich_markup_mode="rich",
-    no_args_is_help=True,
-    help="The file that says who may log in to the pool.",
-    epilog=examples(
-        ("longshore pool users add ann --users-file users.txt", "asks for the password"),
-        ("longshore pool users list --users-file users.txt", ""),
-    ),
+users = group(
+    "users",
+    "The file that says who may log in to the pool.",
+    ("longshore pool users add ann --users-file users.txt", "asks for the password"),
+    ("longshore pool users list --users-file users.txt", ""),
 )
 pool.add_typer(users)
 

@@ -16,13 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
-import resource
 import signal
 import socket
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,27 +34,24 @@ from longshore.egress.flows import Flows
 from longshore.egress.pool_dials import PoolDials
 from longshore.egress.pool_link import PoolLink
 from longshore.egress.worker_doors import WorkerDoors, load_traps
-from longshore.net.channel import Channel
 from longshore.net.fdpass import close_all
+from longshore.net.service_process import run_service
 from longshore.proto.ipc.egress import AddWorker, Audited, DoorsFailed, EgressReady, RemoveWorker, StartEgress
 from longshore.proto.ipc.frames import FrameError
 from longshore.proto.ipc.pool import AttachPool
 
 if TYPE_CHECKING:
+    from longshore.net.channel import Channel
     from longshore.net.fdpass import Received
     from longshore.proto.ipc.egress import AuditRecord
     from longshore.proto.ipc.messages import Message
 
 __all__ = ["EgressProcess", "main", "run_egress"]
 
-EXIT_INTERNAL = 70
-
 # A host that is woken for every record takes the processor from those who connect.
 _TELL_EVERY_S = 0.02
 # Of records for a host that does not read; what comes on top is in the audit log, and nowhere else.
 _MOST_UNSENT_BYTES = 4 << 20
-# How many new objects make it worth while to look for cycles.
-_GARBAGE_OBJECTS = 20_000
 
 _decode_config = msgspec.json.Decoder(WorkerConfig).decode
 
@@ -176,37 +170,11 @@ def run_egress(control: socket.socket) -> int:
         control: our end of the channel with the host; ``StartEgress`` is its first message, ``EgressReady`` the answer.
     """
     load_traps()
-    # Nothing of what was imported is ever garbage; of what is made for a dial almost nothing is part of a cycle.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
-    raise_open_files()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _pass)
-    loop: asyncio.AbstractEventLoop = _loop_class()()
-    try:
-        loop.run_until_complete(_run(control))
-    except BaseException:  # noqa: BLE001 - an error of our own, whatever it is, becomes an exit code
-        traceback.print_exc()
-        return EXIT_INTERNAL
-    finally:
-        loop.close()
-    return 0
+    return run_service(control, _serve, _loop_class(), (signal.SIGTERM, signal.SIGINT))
 
 
-def raise_open_files() -> None:
-    """Take all the descriptors there may be: each worker needs some, and each thread of it that connects."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # macOS calls it unlimited, and takes no such number
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _run(control: socket.socket) -> None:
-    channel = Channel(control)
-    try:
-        await EgressProcess(channel).run()
-    finally:
-        channel.close()
+async def _serve(channel: Channel) -> None:
+    await EgressProcess(channel).run()
 
 
 def _loop_class() -> Any:
@@ -222,7 +190,3 @@ def main(arguments: list[str]) -> int:
     """Be the egress process of the host at the other end of descriptor ``arguments[0]``; return the exit code."""
     (fd,) = arguments
     return run_egress(socket.socket(fileno=int(fd)))
-
-
-def _pass(_number: int, _frame: object) -> None:
-    """Let a signal pass."""

@@ -13,19 +13,17 @@ Rules that must not be broken:
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import logging
 import os
 import resource
 import signal
 import socket
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 from longshore.net.channel import Channel
 from longshore.net.fdpass import close_all
+from longshore.net.service_process import run_service
 from longshore.pool.binding.egress_dialer import EgressDialer
 from longshore.pool.binding.service import BindingService
 from longshore.pool.hot.loop import new_event_loop
@@ -47,12 +45,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PoolProcess", "main", "run_pool"]
 
-EXIT_INTERNAL = 70
 # So many descriptors are kept for connections to servers, and for what arrives at once: one that finds no room breaks
 # the channel that it came by.
 _KEPT_DESCRIPTORS = 1_024
-# How many new objects make it worth while to look for cycles.
-_GARBAGE_OBJECTS = 20_000
 
 logger = logging.getLogger(__name__)
 
@@ -165,44 +160,14 @@ def run_pool(control: socket.socket) -> int:
         control: our end of the channel with the host; ``PoolReady`` is the first message on it.
     """
     logging.basicConfig(format="longshore pool: %(message)s", level=logging.INFO)
-    # Nothing of what was imported is ever garbage.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
-    _raise_open_files()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _pass)
-    loop = new_event_loop()
-    try:
-        loop.run_until_complete(_run(control))
-    except BaseException:  # noqa: BLE001 - an error of our own, whatever it is, becomes an exit code
-        traceback.print_exc()
-        return EXIT_INTERNAL
-    finally:
-        loop.close()
-    return 0
+    return run_service(control, _serve, new_event_loop, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 
 
-def _raise_open_files() -> None:
-    """Take all the descriptors there may be: each client is one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # macOS calls it unlimited, and takes no such number
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _run(control: socket.socket) -> None:
-    channel = Channel(control)
-    try:
-        await PoolProcess(channel).run()
-    finally:
-        channel.close()
+async def _serve(channel: Channel) -> None:
+    await PoolProcess(channel).run()
 
 
 def main(arguments: list[str]) -> int:
     """Be the pool process of the host at the other end of descriptor ``arguments[0]``; return the exit code."""
     (fd,) = arguments
     return run_pool(socket.socket(fileno=int(fd)))
-
-
-def _pass(_number: int, _frame: object) -> None:
-    """Let a signal pass."""
